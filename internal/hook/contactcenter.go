@@ -1,0 +1,39 @@
+package hook
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// DefaultContactCenter is the contact centre that every new store has and that an admin key means when it names none.
+const DefaultContactCenter ContactCenterID = "default"
+
+// ContactCenterIDBytesMax bounds a contact-centre id.
+const ContactCenterIDBytesMax = 64
+
+// ContactCenterID names a contact centre; it is what the x-ccid header carries. It is a short lower-case text or a UUID:
+// letters, digits, dots, dashes and underscores.
+type ContactCenterID string
+
+// ContactCenterNumber is the internal key of a contact centre; every other key starts with it.
+type ContactCenterNumber int32
+
+// ContactCenter is a tenant.
+type ContactCenter struct {
+	Number    ContactCenterNumber
+	ID        ContactCenterID
+	Name      string
+	CreatedAt time.Time
+}
+
+var contactCenterPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
+
+// ParseContactCenterID checks a contact-centre id.
+func ParseContactCenterID(s string) (ContactCenterID, error) {
+	if len(s) > ContactCenterIDBytesMax || !contactCenterPattern.MatchString(s) {
+		return "", fmt.Errorf("%w: contact centre %q: 1 to %d of a-z, 0-9, dot, dash and underscore, beginning with a letter or digit",
+			ErrBadID, clip(s), ContactCenterIDBytesMax)
+	}
+	return ContactCenterID(s), nil
+}

@@ -1,0 +1,19 @@
+package hook
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Post is one HTTP request to a receiver, ready to be sent.
+type Post struct {
+	// URL is parsed once, where the webhook is loaded, not at each attempt. It is shared and never changed.
+	URL *url.URL
+	// Header has canonical names and is not changed once it is posted: make a new one for each attempt.
+	Header http.Header
+	// Body may be shared by many posts and is never changed: it is the event's payload (I5).
+	Body []byte
+	// Timeout bounds the whole of the attempt, from the look-up of the name to the last byte read of the response.
+	Timeout time.Duration
+}
