@@ -1,0 +1,217 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hookswitch/hookswitch/interaction"
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+// ChangeResult is what became of one change.
+type ChangeResult struct {
+	// Interaction is how it is after the change; nil when Err is set.
+	Interaction *hook.Interaction
+	// Err is a [hook.ConflictError] or [hook.ErrNotFound]: this change was not made.
+	Err error
+}
+
+// AcceptChanges judges each change alone, those of one interaction in order, and commits those that are possible in one
+// transaction, with their events and one delivery for each webhook that wants the event. There is one result for each
+// change. The changes must be valid. After an error nothing was changed, unless the context ended, which leaves it open.
+func (s *Store) AcceptChanges(ctx context.Context, center hook.ContactCenterNumber, now time.Time, changes []hook.Change, once *Once[[]ChangeResult]) ([]ChangeResult, error) {
+	now = now.UTC().Truncate(time.Millisecond)
+	a := &acceptance{store: s, center: center, now: now, changes: changes}
+	w := write[[]ChangeResult]{
+		store: s, center: center, now: now, once: once, after: a.announce,
+		result: func() ([]ChangeResult, error) { return a.results, nil },
+	}
+	w.stages = steps{a.load, a.apply, a.finish}
+	results, err := w.run(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("accept changes: %w", err)
+	}
+	s.handOver(ctx, now, a.leased)
+	return results, nil
+}
+
+// acceptance is one request's changes on their way into the store.
+type acceptance struct {
+	store   *Store
+	center  hook.ContactCenterNumber
+	now     time.Time
+	changes []hook.Change
+
+	results []ChangeResult
+	// subjects are the interactions that the changes are about; few, so that a list is faster than a map.
+	subjects []*subject
+	emitted  []emission
+	leased   []*hook.Delivery
+}
+
+// subject is one interaction of an acceptance.
+type subject struct {
+	id hook.InteractionID
+	// current is how it is now; nil when it does not exist.
+	current *hook.Interaction
+	// created is the index of the change that inserted it, or -1.
+	created int
+	changed bool
+}
+
+// emission is an event that the acceptance emits.
+type emission struct {
+	event *hook.Event
+	// follows is the STARTED that a FINISHED follows.
+	follows hook.Serial
+	// waiting are the webhooks whose STARTED is still open.
+	waiting []hook.WebhookNumber
+}
+
+func (a *acceptance) load(b batch) {
+	a.results = make([]ChangeResult, len(a.changes))
+	a.subjects, a.emitted, a.leased = a.subjects[:0], a.emitted[:0], a.leased[:0]
+	for i := range a.changes {
+		ch := &a.changes[i]
+		if a.find(ch.ID) != nil {
+			continue
+		}
+		sub := &subject{id: ch.ID, created: -1}
+		a.subjects = append(a.subjects, sub)
+		if ch.Op == hook.OpCreate {
+			a.insert(b, i, sub)
+		} else {
+			a.read(b, sub)
+		}
+	}
+}
+
+func (a *acceptance) find(id hook.InteractionID) *subject {
+	for _, s := range a.subjects {
+		if s.id == id {
+			return s
+		}
+	}
+	return nil
+}
+
+// insert creates an interaction, submitted already when the draft names a queue. If its id is used, the one that has it is
+// read, for the changes that may follow.
+func (a *acceptance) insert(b batch, index int, sub *subject) {
+	draft := a.changes[index].Draft
+	made := hook.Create(a.center, a.store.serials.next(a.now), a.now, draft)
+	if draft.Queue != "" {
+		if err := made.Submit(draft.Queue, a.now); err != nil {
+			a.results[index].Err = err
+			return
+		}
+		made.StartedEvent = a.store.serials.next(a.now)
+	}
+	content, err := encodeContent(draft.Content)
+	if err != nil {
+		a.results[index].Err = err
+		return
+	}
+	sub.current, sub.created = made, index
+	queueInsertInteraction(b, made, content, func(n int64) {
+		if n == 0 {
+			sub.current, sub.created = nil, -1
+			a.read(b, sub)
+		}
+	})
+}
+
+func (a *acceptance) read(b batch, sub *subject) {
+	b.query(selectInteraction, func(r row) (err error) {
+		sub.current, err = scanInteraction(r)
+		return err
+	}, a.center, sub.id.UUID)
+}
+
+// apply makes the changes in memory, then writes what they made, with the events and the deliveries of each STARTED.
+func (a *acceptance) apply(b batch) {
+	for i := range a.changes {
+		sub := a.find(a.changes[i].ID)
+		if a.results[i].Err == nil {
+			a.results[i].Err = a.applyOne(i, sub)
+		}
+		if a.results[i].Err == nil {
+			shown := *sub.current
+			a.results[i].Interaction = &shown
+		}
+	}
+	for _, sub := range a.subjects {
+		if sub.changed {
+			queueUpdateInteraction(b, sub.current)
+		}
+	}
+	for i := range a.emitted {
+		a.writeEvent(b, &a.emitted[i])
+	}
+}
+
+func (a *acceptance) applyOne(index int, sub *subject) error {
+	ch := &a.changes[index]
+	switch {
+	case ch.Op == hook.OpCreate && sub.created == index:
+		if sub.current.State == hook.StateQueued {
+			a.emit(interaction.EventStarted, sub.current, sub.current.StartedEvent)
+		}
+		return nil
+	case ch.Op == hook.OpCreate && sub.current != nil:
+		return &hook.ConflictError{Verb: "create", State: sub.current.State.String(), Detail: "the id " + sub.id.String() + " is used already"}
+	case sub.current == nil:
+		return fmt.Errorf("interaction %s: %w", sub.id, hook.ErrNotFound)
+	}
+	emits, changed, err := ch.Apply(sub.current, a.now)
+	if err != nil {
+		return err
+	}
+	sub.changed = sub.changed || changed
+	switch emits {
+	case interaction.EventStarted:
+		sub.current.StartedEvent = a.store.serials.next(a.now)
+		a.emit(emits, sub.current, sub.current.StartedEvent)
+	case interaction.EventFinished:
+		sub.current.Stopped.Event = a.store.serials.next(a.now)
+		a.emit(emits, sub.current, sub.current.Stopped.Event)
+		a.emitted[len(a.emitted)-1].follows = sub.current.StartedEvent
+	}
+	return nil
+}
+
+func (a *acceptance) emit(kind interaction.Event, i *hook.Interaction, serial hook.Serial) {
+	e := hook.NewEvent(kind, i, a.store.catalogue.idOf(a.center), serial, hook.OperationID{UUID: hook.V4(random16())}, a.now, a.store.options.PublicURL)
+	a.emitted = append(a.emitted, emission{event: e})
+}
+
+func (a *acceptance) writeEvent(b batch, em *emission) {
+	queueInsertEvent(b, em.event)
+	if em.follows == 0 {
+		a.fanOut(b, em)
+		return
+	}
+	b.query(followStarted, func(r row) error {
+		var w hook.WebhookNumber
+		err := r(&w)
+		em.waiting = append(em.waiting, w)
+		return err
+	}, a.center, em.follows)
+}
+
+// finish writes the deliveries of each FINISHED, now that it is known which of them must wait.
+func (a *acceptance) finish(b batch) {
+	for i := range a.emitted {
+		if em := &a.emitted[i]; em.follows != 0 {
+			a.fanOut(b, em)
+		}
+	}
+}
+
+// announce wakes whoever waits for events.
+func (a *acceptance) announce() {
+	if len(a.emitted) > 0 {
+		a.store.arrivals.announce()
+	}
+}

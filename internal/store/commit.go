@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	// groupWeightMax is how many rows of work share a transaction.
+	groupWeightMax = 512
+	// tasksWaitingMax is how many tasks may wait for the disk; further callers wait to be let in.
+	tasksWaitingMax = 4_096
+	// admitWaitMax is how long a caller waits to be let in before the store counts as unavailable.
+	admitWaitMax = 10 * time.Second
+)
+
+// ticket is a task in the queue and the place where its caller waits.
+type ticket struct {
+	task task
+	done chan error
+}
+
+// committer runs the queued tasks in groups.
+type committer struct {
+	engine  engine
+	tickets chan *ticket
+	pool    sync.Pool
+	// stopped is closed when no more tasks will be run.
+	stopped chan struct{}
+	health  health
+}
+
+func newCommitter(e engine) *committer {
+	return &committer{
+		engine:  e,
+		tickets: make(chan *ticket, tasksWaitingMax),
+		pool:    sync.Pool{New: func() any { return &ticket{done: make(chan error, 1)} }},
+		stopped: make(chan struct{}),
+	}
+}
+
+// commit queues a task and waits until it is on disk. Once the task is queued the context is not looked at any more: the
+// commit takes a bounded time, and the caller must know what became of it.
+func (c *committer) commit(ctx context.Context, t task) error {
+	tk := c.pool.Get().(*ticket)
+	tk.task = t
+	if err := c.admit(ctx, tk); err != nil {
+		c.pool.Put(tk)
+		return err
+	}
+	select {
+	case err := <-tk.done:
+		tk.task = nil
+		c.pool.Put(tk)
+		return err
+	case <-c.stopped:
+	}
+	select { // it may have been answered in the same moment
+	case err := <-tk.done:
+		return err
+	default:
+		return fmt.Errorf("%w: it is closed", hook.ErrUnavailable)
+	}
+}
+
+func (c *committer) admit(ctx context.Context, tk *ticket) error {
+	select {
+	case c.tickets <- tk:
+		return nil
+	default:
+	}
+	wait := time.NewTimer(admitWaitMax)
+	defer wait.Stop()
+	select {
+	case c.tickets <- tk:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the store: %w", context.Cause(ctx))
+	case <-wait.C:
+		return fmt.Errorf("%w: %d tasks wait for the disk", hook.ErrUnavailable, tasksWaitingMax)
+	case <-c.stopped:
+		return fmt.Errorf("%w: it is closed", hook.ErrUnavailable)
+	}
+}
+
+// run commits until the context ends and the queue is empty.
+func (c *committer) run(ctx context.Context) {
+	defer close(c.stopped)
+	group := make([]*ticket, 0, groupWeightMax)
+	for {
+		group = group[:0]
+		select {
+		case tk := <-c.tickets:
+			group = append(group, tk)
+		case <-ctx.Done():
+			select {
+			case tk := <-c.tickets:
+				group = append(group, tk)
+			default:
+				return
+			}
+		}
+		c.runGroup(c.fill(group))
+	}
+}
+
+// fill adds whatever waits to the group, up to the group's weight.
+func (c *committer) fill(group []*ticket) []*ticket {
+	weight := group[0].task.weight()
+	for weight < groupWeightMax {
+		select {
+		case tk := <-c.tickets:
+			group = append(group, tk)
+			weight += tk.task.weight()
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+func (c *committer) runGroup(group []*ticket) {
+	tasks := make([]task, len(group))
+	for i, tk := range group {
+		tasks[i] = tk.task
+	}
+	err := c.engine.transact(tasks)
+	c.health.note(err)
+	if err != nil && !errors.Is(err, hook.ErrUnavailable) && len(group) > 1 {
+		c.runAlone(group)
+		return
+	}
+	for _, tk := range group {
+		tk.answer(err)
+	}
+}
+
+// answer tells the caller what became of its task.
+func (tk *ticket) answer(err error) {
+	if f, ok := tk.task.(follower); ok && err == nil {
+		f.committed()
+	}
+	tk.done <- err
+}
+
+// runAlone judges each task of a failed group in a transaction of its own, so that one bad task fails nobody else.
+func (c *committer) runAlone(group []*ticket) {
+	for _, tk := range group {
+		err := c.engine.transact([]task{tk.task})
+		c.health.note(err)
+		tk.answer(err)
+	}
+}
+
+// health remembers whether the last commit succeeded.
+type health struct {
+	mu  sync.Mutex // guards err
+	err error
+}
+
+func (h *health) note(err error) {
+	if err != nil && !errors.Is(err, hook.ErrUnavailable) {
+		return // a task's own fault says nothing about the store
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+}
+
+func (h *health) last() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
+}

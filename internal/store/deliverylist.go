@@ -1,0 +1,285 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hookswitch/hookswitch/interaction"
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+// Delivery is a delivery as it is shown: from the open set, or, once delivered, from the log.
+type Delivery struct {
+	ID           hook.DeliveryID
+	Webhook      hook.WebhookID
+	Interaction  hook.InteractionID
+	Event        interaction.Event
+	Operation    hook.OperationID
+	State        hook.DeliveryState
+	AttemptsMade int
+	CreatedAt    time.Time
+	// NextAttemptAt is when a pending delivery is due; zero while it is being sent, waits or is resolved.
+	NextAttemptAt time.Time
+	// DeliveredAt is when the attempt that was acknowledged ended.
+	DeliveredAt time.Time
+	LastAttempt *hook.Attempt
+	// Attempts are all of them, in order; a list leaves them out.
+	Attempts []hook.Attempt
+	// WaitsFor is the delivery of the STARTED that a FINISHED waits for, or nil.
+	WaitsFor *hook.DeliveryID
+	key      hook.DeliveryKey
+}
+
+const (
+	deliveryColumns = `e.serial, w.number, e.kind, e.operation_id, e.occurred_at, i.id, w.id`
+	deliveryJoins   = ` JOIN interactions i ON i.center = e.center AND i.serial = e.interaction `
+
+	selectOpenDeliveries statement = `SELECT ` + deliveryColumns + `, d.state, d.due_at, d.lease, d.waits_for, d.attempts, w.enabled, w.deleted_at
+		FROM deliveries d JOIN events e ON e.center = d.center AND e.serial = d.event` + deliveryJoins +
+		`JOIN webhooks w ON w.center = d.center AND w.number = d.webhook`
+	attemptColumns = `a.number, a.started_at, a.duration_us, a.status, a.failure, a.error, a.response`
+	// selectDelivered finds a delivered delivery by the last attempt of its life.
+	selectDelivered statement = `SELECT ` + deliveryColumns + `, ` + attemptColumns +
+		` FROM attempts a JOIN events e ON e.center = a.center AND e.serial = a.event` + deliveryJoins +
+		`JOIN webhooks w ON w.center = a.center AND w.number = a.webhook`
+	isDelivered = `a.failure = 0 AND NOT EXISTS (SELECT 1 FROM deliveries o WHERE o.center = a.center AND o.event = a.event AND o.webhook = a.webhook)
+		AND NOT EXISTS (SELECT 1 FROM attempts l WHERE l.center = a.center AND l.event = a.event AND l.webhook = a.webhook AND l.number > a.number)`
+	selectAttempts statement = `SELECT ` + attemptColumns + ` FROM attempts a WHERE a.center = $1 AND a.event = $2 AND a.webhook = $3
+		ORDER BY a.number`
+	selectLastAttempt statement = `SELECT ` + attemptColumns + ` FROM attempts a WHERE a.center = $1 AND a.event = $2 AND a.webhook = $3
+		ORDER BY a.number DESC LIMIT 1`
+)
+
+// dest returns where the columns go that open and delivered deliveries share.
+func (d *Delivery) dest(kind, occurred *int64) []any {
+	return []any{&d.key.Event, &d.key.Webhook, kind, &d.Operation.UUID, occurred, &d.Interaction.UUID, &d.Webhook.UUID}
+}
+
+func (d *Delivery) fill(kind, occurred int64) {
+	d.ID = hook.NewDeliveryID(d.key.Event, d.key.Webhook)
+	d.Event, d.CreatedAt = decode(kindList(), kind), fromMilli(occurred)
+}
+
+func (s *Store) scanOpenDelivery(r row) (*Delivery, error) {
+	d := new(Delivery)
+	var kind, occurred, due, lease, deleted int64
+	var waitsFor hook.Serial
+	var enabled bool
+	err := r(append(d.dest(&kind, &occurred), &d.State, &due, &lease, &waitsFor, &d.AttemptsMade, &enabled, &deleted)...)
+	if err != nil {
+		return nil, err
+	}
+	d.fill(kind, occurred)
+	if waitsFor != 0 {
+		id := hook.NewDeliveryID(waitsFor, d.key.Webhook)
+		d.WaitsFor = &id
+	}
+	if d.State == hook.DeliveryPending && lease == 0 {
+		d.NextAttemptAt = fromMilli(due)
+	}
+	if d.State == hook.DeliveryPending && (!enabled || deleted != 0) {
+		d.State = hook.DeliveryHeld
+	}
+	return d, nil
+}
+
+func scanDelivered(r row) (*Delivery, error) {
+	d := &Delivery{State: hook.DeliveryDelivered, LastAttempt: new(hook.Attempt)}
+	var kind, occurred int64
+	err := scanAttempt(r, d.LastAttempt, d.dest(&kind, &occurred)...)
+	d.fill(kind, occurred)
+	d.AttemptsMade, d.DeliveredAt = d.LastAttempt.Number, d.LastAttempt.StartedAt.Add(d.LastAttempt.Duration)
+	return d, err
+}
+
+func scanAttempt(r row, a *hook.Attempt, before ...any) error {
+	var started, micros int64
+	err := r(append(before, &a.Number, &started, &micros, &a.Status, &a.Failure, &a.Error, &a.Response)...)
+	a.StartedAt, a.Duration = fromMilli(started), time.Duration(micros)*time.Microsecond
+	return err
+}
+
+// Delivery returns a delivery with all its attempts, or [hook.ErrNotFound].
+func (s *Store) Delivery(_ context.Context, center hook.ContactCenterNumber, id hook.DeliveryID) (*Delivery, error) {
+	event, webhook, ok := id.Keys()
+	if !ok {
+		return nil, fmt.Errorf("delivery %s: %w", id, hook.ErrNotFound)
+	}
+	only := position{event, webhook}
+	found, err := s.openDeliveries(center, func(q *selection) { only.equals(q, "d") }, 1)
+	if err == nil && len(found) == 0 {
+		found, err = s.deliveredDeliveries(center, func(q *selection) { only.equals(q, "a") }, 1)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("delivery %s: %w", id, hook.ErrNotFound)
+	}
+	d := found[0]
+	err = s.engine.read(selectAttempts, func(r row) error {
+		var a hook.Attempt
+		err := scanAttempt(r, &a)
+		d.Attempts = append(d.Attempts, a)
+		return err
+	}, center, event, webhook)
+	if n := len(d.Attempts); n > 0 {
+		d.LastAttempt = &d.Attempts[n-1]
+	}
+	return d, err
+}
+
+func (p position) equals(q *selection, alias string) {
+	q.where(alias+".event = %s AND "+alias+".webhook = %s", p.serial, p.webhook)
+}
+
+// DeliveryFilter says which deliveries a list holds; a zero field filters nothing.
+type DeliveryFilter struct {
+	State       hook.DeliveryState
+	Webhook     hook.WebhookID
+	Interaction hook.InteractionID
+	Event       interaction.Event
+	// From is inclusive and To exclusive; they are about when the event occurred, to the millisecond.
+	From, To time.Time
+}
+
+// Deliveries returns a page of the deliveries of a contact centre, newest first, and the cursor of the next page or
+// nothing. Their attempts are left out, but for the last one.
+func (s *Store) Deliveries(ctx context.Context, center hook.ContactCenterNumber, f DeliveryFilter, p Page) ([]*Delivery, string, error) {
+	after, err := parseCursor(p.Cursor, newest())
+	if err != nil {
+		return nil, "", err
+	}
+	where, err := s.deliveryConditions(ctx, center, f, after)
+	if err != nil || where == nil {
+		return nil, "", err
+	}
+	var list []*Delivery
+	if f.State != hook.DeliveryDelivered {
+		list, err = s.openDeliveries(center, func(q *selection) { where(q, "d"); whereState(q, f.State) }, p.limit()+1)
+	}
+	if err == nil && (f.State == 0 || f.State == hook.DeliveryDelivered) {
+		var done []*Delivery
+		done, err = s.deliveredDeliveries(center, func(q *selection) { where(q, "a") }, p.limit()+1)
+		list = append(list, done...)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	slices.SortFunc(list, func(x, y *Delivery) int {
+		return cmp.Or(cmp.Compare(y.key.Event, x.key.Event), cmp.Compare(y.key.Webhook, x.key.Webhook))
+	})
+	next := ""
+	if len(list) > p.limit() {
+		list = list[:p.limit()]
+		last := list[len(list)-1].key
+		next = position{last.Event, last.Webhook}.cursor()
+	}
+	return list, next, s.readLastAttempts(center, list)
+}
+
+// deliveryConditions returns what adds the filter's conditions for a table's alias, or nil when nothing can match.
+func (s *Store) deliveryConditions(ctx context.Context, center hook.ContactCenterNumber, f DeliveryFilter, after position) (func(*selection, string), error) {
+	var events []any
+	if !f.Interaction.IsZero() {
+		i, err := s.Interaction(ctx, center, f.Interaction)
+		if errors.Is(err, hook.ErrNotFound) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		events = []any{i.StartedEvent, i.Stopped.Event}
+	}
+	var number hook.WebhookNumber
+	if !f.Webhook.IsZero() {
+		if number = s.webhookNumber(center, f.Webhook); number == 0 {
+			return nil, nil
+		}
+	}
+	return func(q *selection, t string) {
+		q.where("("+t+".event, "+t+".webhook) < (%s, %s)", after.serial, after.webhook)
+		if events != nil {
+			q.where(t+".event IN (%s, %s)", events...)
+		}
+		if number != 0 {
+			q.where(t+".webhook = %s", number)
+		}
+		if f.Event != "" {
+			q.where("e.kind = %s", encode(kindList(), f.Event))
+		}
+		if !f.From.IsZero() {
+			q.where(t+".event >= %s", hook.SerialAt(f.From))
+		}
+		if !f.To.IsZero() {
+			q.where(t+".event < %s", hook.SerialAt(f.To))
+		}
+	}, nil
+}
+
+func whereState(q *selection, state hook.DeliveryState) {
+	switch state {
+	case hook.DeliveryExhausted:
+		q.where("d.state = 3")
+	case hook.DeliveryPending, hook.DeliveryWaiting:
+		q.where("(d.state = 2 OR d.state = 1 AND w.enabled = 1 AND w.deleted_at = 0)")
+	case hook.DeliveryHeld:
+		q.where("d.state = 1 AND (w.enabled = 0 OR w.deleted_at <> 0)")
+	case hook.DeliveryDelivered:
+	}
+}
+
+func (s *Store) openDeliveries(center hook.ContactCenterNumber, where func(*selection), limit int) ([]*Delivery, error) {
+	q := newSelect(selectOpenDeliveries, "d.center", center)
+	where(q)
+	return s.deliveryRows(q, "ORDER BY d.event DESC, d.webhook DESC LIMIT %s", limit, s.scanOpenDelivery)
+}
+
+func (s *Store) deliveredDeliveries(center hook.ContactCenterNumber, where func(*selection), limit int) ([]*Delivery, error) {
+	q := newSelect(selectDelivered, "a.center", center)
+	where(q)
+	q.where(isDelivered)
+	return s.deliveryRows(q, "ORDER BY a.event DESC, a.webhook DESC LIMIT %s", limit, scanDelivered)
+}
+
+func (s *Store) deliveryRows(q *selection, end string, limit int, scan func(row) (*Delivery, error)) ([]*Delivery, error) {
+	var list []*Delivery
+	err := s.engine.read(q.text(end, limit), func(r row) error {
+		d, err := scan(r)
+		list = append(list, d)
+		return err
+	}, q.args...)
+	return list, err
+}
+
+// readLastAttempts adds the last attempt to each delivery of a page that has made one.
+func (s *Store) readLastAttempts(center hook.ContactCenterNumber, list []*Delivery) error {
+	for _, d := range list {
+		if d.LastAttempt != nil || d.AttemptsMade == 0 {
+			continue
+		}
+		err := s.engine.read(selectLastAttempt, func(r row) error {
+			d.LastAttempt = new(hook.Attempt)
+			return scanAttempt(r, d.LastAttempt)
+		}, center, d.key.Event, d.key.Webhook)
+		if err != nil {
+			return fmt.Errorf("read last attempt: %w", err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) webhookNumber(center hook.ContactCenterNumber, id hook.WebhookID) hook.WebhookNumber {
+	s.catalogue.mu.RLock()
+	defer s.catalogue.mu.RUnlock()
+	for _, w := range s.catalogue.webhooks {
+		if w.ID == id && w.ContactCenter == center {
+			return w.Number
+		}
+	}
+	return 0
+}

@@ -1,0 +1,38 @@
+// Package store is the durable truth of Hookswitch: interactions, events, deliveries and attempts, in one database and
+// nowhere else. Its callers are the API, which accepts changes, and the delivery engine, which claims and records.
+//
+// # What it guarantees
+//
+//  1. A method that changes something is one transaction. When it returns without an error, the change is on disk; when it
+//     returns [hook.ErrUnavailable], nothing was changed, or, if the disk failed in the very moment of the commit, the
+//     change may have been made: repeating the request with the same id or Idempotency-Key is safe.
+//  2. [Store.AcceptChanges] commits a change, its event and one delivery for each webhook that wants the event together (I1).
+//  3. A delivery leaves the open set only when an acknowledged attempt is recorded (I2). [Store.Record] changes a delivery
+//     only under the lease token that the delivery carries: whoever slept through a lease records nothing.
+//  4. A FINISHED whose STARTED is still open for the same webhook is born waiting and is not claimable; recording the
+//     STARTED as delivered or exhausted frees it in the same transaction (I3).
+//  5. An event's payload and operation id are written once and never updated (I5).
+//  6. Nothing scans history: a claim reads an index that holds pending deliveries alone, keys grow with time, and a list
+//     reads as many rows as it shows, as far as its filters allow (I7).
+//
+// # Group commit
+//
+// Writers do not open transactions; they queue tasks. [Store.Run] takes whatever waits, up to [groupWeightMax], runs it as
+// one transaction with one fsync, and answers each task after the commit. A task that fails for its own reasons is taken
+// out of its group and judged alone, so that it costs nobody else's commit.
+//
+// A task is written in stages. In each stage it queues statements; their results are there in the next one. SQLite
+// executes a statement as it is queued and runs one task's stages after the other; an engine across a network may send a
+// whole stage of all tasks in one round trip. The SQL text and the logic are the same.
+//
+// # The life of a delivery here
+//
+// It is born leased when the accepting process has room for it in memory, else born due. A lease is no more than a due
+// time in the future and a token. Done, its row is deleted from the open set, which therefore stays as small as the work
+// that is open, and its attempt is appended to the log.
+//
+// # What may fail
+//
+// Driver errors are translated by code: a full disk, an input/output error or a lost connection is [hook.ErrUnavailable].
+// A record that does not exist in the contact centre asked for is [hook.ErrNotFound], whether or not it exists in another.
+package store

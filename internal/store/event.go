@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	insertEvent statement = `INSERT INTO events (center, serial, interaction, kind, operation_id, occurred_at, payload)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`
+	selectEvents statement = `SELECT e.center, e.serial, e.kind, e.operation_id, e.occurred_at, e.payload, i.serial, i.id, i.media, i.subtype
+		FROM events e JOIN interactions i ON i.center = e.center AND i.serial = e.interaction`
+	selectEvent       statement = selectEvents + ` WHERE e.center = $1 AND e.serial = $2`
+	selectEventsAfter statement = selectEvents + ` WHERE e.center = $1 AND e.serial > $2 ORDER BY e.serial LIMIT $3`
+)
+
+func queueInsertEvent(b batch, e *hook.Event) {
+	b.exec(insertEvent, nil, e.ContactCenter, e.Serial, e.Interaction, encode(kindList(), e.Kind), e.OperationID.UUID, milli(e.OccurredAt), e.Payload)
+}
+
+func (s *Store) scanEvent(r row) (*hook.Event, error) {
+	e := new(hook.Event)
+	var kind, occurred, media, subtype int64
+	err := r(&e.ContactCenter, &e.Serial, &kind, &e.OperationID.UUID, &occurred, &e.Payload, &e.Interaction, &e.InteractionID.UUID, &media, &subtype)
+	e.CenterID, e.OccurredAt = s.catalogue.idOf(e.ContactCenter), fromMilli(occurred)
+	e.Kind, e.Media, e.Subtype = decode(kindList(), kind), decode(mediaList(), media), decode(subtypeList(), subtype)
+	return e, err
+}
+
+// EventRecord is an event as it is pulled.
+type EventRecord struct {
+	Event *hook.Event
+	// Cursor continues after this event.
+	Cursor string
+	// Interaction is how it is now, which may be later than the event.
+	Interaction *hook.Interaction
+}
+
+// Events returns the events of a contact centre in the order of their commits, from the one after the cursor; an empty
+// cursor means from the first. The returned cursor is always set and continues where the list ends.
+func (s *Store) Events(ctx context.Context, center hook.ContactCenterNumber, after string, limit int) ([]EventRecord, string, error) {
+	from, err := parseCursor(after, position{})
+	if err != nil {
+		return nil, "", err
+	}
+	var list []EventRecord
+	err = s.engine.read(selectEventsAfter, func(r row) error {
+		e, err := s.scanEvent(r)
+		list = append(list, EventRecord{Event: e, Cursor: position{serial: e.Serial}.cursor()})
+		return err
+	}, center, from.serial, Page{Limit: limit}.limit())
+	if err != nil {
+		return nil, "", err
+	}
+	for i := range list {
+		if list[i].Interaction, err = s.Interaction(ctx, center, list[i].Event.InteractionID); err != nil {
+			return nil, "", err
+		}
+	}
+	if len(list) > 0 {
+		return list, list[len(list)-1].Cursor, nil
+	}
+	return nil, from.cursor(), nil
+}

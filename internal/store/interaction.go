@@ -1,0 +1,138 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/hookswitch/hookswitch/interaction"
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	insertInteraction statement = `INSERT INTO interactions
+		(center, serial, id, session_id, media, subtype, state, queue, content, created_at, submitted_at, started_event)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (center, id) DO NOTHING`
+	selectInteractions statement = `SELECT center, serial, id, session_id, media, subtype, state, queue, agent, content,
+		created_at, submitted_at, started_event, stopped_at, stopped_by, stop_reason, finished_event FROM interactions`
+	selectInteraction statement = selectInteractions + ` WHERE center = $1 AND id = $2`
+	updateInteraction statement = `UPDATE interactions SET state = $3, queue = $4, agent = $5, submitted_at = $6, started_event = $7,
+		stopped_at = $8, stopped_by = $9, stop_reason = $10, finished_event = $11 WHERE center = $1 AND serial = $2`
+)
+
+func queueInsertInteraction(b batch, i *hook.Interaction, content string, affected func(int64)) {
+	b.exec(insertInteraction, affected, i.ContactCenter, i.Serial, i.ID.UUID, i.SessionID.UUID, encode(mediaList(), i.Media),
+		encode(subtypeList(), i.Subtype), int64(i.State), i.Queue, content, milli(i.CreatedAt), milli(i.SubmittedAt), i.StartedEvent)
+}
+
+func queueUpdateInteraction(b batch, i *hook.Interaction) {
+	b.exec(updateInteraction, nil, i.ContactCenter, i.Serial, int64(i.State), i.Queue, i.Agent, milli(i.SubmittedAt), i.StartedEvent,
+		milli(i.Stopped.At), encode(stopperList(), i.Stopped.By), i.Stopped.Reason, i.Stopped.Event)
+}
+
+func scanInteraction(r row) (*hook.Interaction, error) {
+	i := new(hook.Interaction)
+	var content string
+	var media, subtype, created, submitted, stopped, by int64
+	err := r(&i.ContactCenter, &i.Serial, &i.ID.UUID, &i.SessionID.UUID, &media, &subtype, &i.State, &i.Queue, &i.Agent, &content,
+		&created, &submitted, &i.StartedEvent, &stopped, &by, &i.Stopped.Reason, &i.Stopped.Event)
+	if err != nil {
+		return nil, err
+	}
+	i.Media, i.Subtype, i.Stopped.By = decode(mediaList(), media), decode(subtypeList(), subtype), decode(stopperList(), by)
+	i.CreatedAt, i.SubmittedAt, i.Stopped.At = fromMilli(created), fromMilli(submitted), fromMilli(stopped)
+	if content != "" {
+		if err := json.Unmarshal([]byte(content), &i.Content); err != nil {
+			return nil, fmt.Errorf("decode content of interaction %s: %w", i.ID, err)
+		}
+	}
+	return i, nil
+}
+
+// encodeContent returns the content's JSON, or nothing for an empty one.
+func encodeContent(c hook.Content) (string, error) {
+	if c.IsZero() {
+		return "", nil
+	}
+	return encodeJSON(c)
+}
+
+// Interaction returns an interaction of a contact centre, or [hook.ErrNotFound].
+func (s *Store) Interaction(_ context.Context, center hook.ContactCenterNumber, id hook.InteractionID) (*hook.Interaction, error) {
+	var found *hook.Interaction
+	err := s.engine.read(selectInteraction, func(r row) (err error) {
+		found, err = scanInteraction(r)
+		return err
+	}, center, id.UUID)
+	if err == nil && found == nil {
+		err = fmt.Errorf("interaction %s: %w", id, hook.ErrNotFound)
+	}
+	return found, err
+}
+
+// InteractionFilter says which interactions a list holds; a zero field filters nothing.
+type InteractionFilter struct {
+	State hook.State
+	// Open leaves out what is STOPPED.
+	Open      bool
+	Media     interaction.MediaType
+	Subtype   interaction.Subtype
+	Queue     string
+	SessionID hook.SessionID
+	// CreatedAfter is exclusive and CreatedBefore too, both to the millisecond.
+	CreatedAfter, CreatedBefore time.Time
+}
+
+// Interactions returns a page of the interactions of a contact centre, newest first, and the cursor of the next page or
+// nothing.
+func (s *Store) Interactions(_ context.Context, center hook.ContactCenterNumber, f InteractionFilter, p Page) ([]*hook.Interaction, string, error) {
+	after, err := parseCursor(p.Cursor, newest())
+	if err != nil {
+		return nil, "", err
+	}
+	q := newSelect(selectInteractions, "center", center)
+	q.where("serial < %s", after.serial)
+	f.apply(q)
+	var list []*hook.Interaction
+	err = s.engine.read(q.text("ORDER BY serial DESC LIMIT %s", p.limit()+1), func(r row) error {
+		i, err := scanInteraction(r)
+		list = append(list, i)
+		return err
+	}, q.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(list) <= p.limit() {
+		return list, "", nil
+	}
+	list = list[:p.limit()]
+	return list, position{serial: list[len(list)-1].Serial}.cursor(), nil
+}
+
+func (f *InteractionFilter) apply(q *selection) {
+	if f.State != 0 {
+		q.where("state = %s", int64(f.State))
+	}
+	if f.Open {
+		q.where("state <> 4")
+	}
+	if f.Media != "" {
+		q.where("media = %s", encode(mediaList(), f.Media))
+	}
+	if f.Subtype != "" {
+		q.where("subtype = %s", encode(subtypeList(), f.Subtype))
+	}
+	if f.Queue != "" {
+		q.where("queue = %s", f.Queue)
+	}
+	if !f.SessionID.IsZero() {
+		q.where("session_id = %s", f.SessionID.UUID)
+	}
+	if !f.CreatedAfter.IsZero() {
+		q.where("serial >= %s", hook.SerialAt(f.CreatedAfter.Add(time.Millisecond)))
+	}
+	if !f.CreatedBefore.IsZero() {
+		q.where("serial < %s", hook.SerialAt(f.CreatedBefore))
+	}
+}

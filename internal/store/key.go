@@ -1,0 +1,75 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+// configuredKey is the name of the admin key that the configuration sets, or that the first start made.
+const configuredKey = "configured"
+
+// Key is an API key as the store knows it: never the key itself.
+type Key struct {
+	ID hook.UUID
+	// Center is the contact centre that the key belongs to; zero is an admin key.
+	Center    hook.ContactCenterNumber
+	Name      string
+	CreatedAt time.Time
+}
+
+func (c *catalogue) readKeys(e engine) error {
+	return e.read(`SELECT id, center, name, hash, created_at FROM api_keys`, func(r row) error {
+		var k Key
+		var hash []byte
+		var created int64
+		err := r(&k.ID, &k.Center, &k.Name, &hash, &created)
+		k.CreatedAt = fromMilli(created)
+		c.keys[[32]byte(hash)] = k
+		return err
+	})
+}
+
+// KeyByHash returns the key whose text has the SHA-256 hash. It looks into memory: a hash that an attacker cannot choose
+// freely leaks nothing by the time that a look-up takes.
+func (s *Store) KeyByHash(hash [32]byte) (Key, bool) {
+	s.catalogue.mu.RLock()
+	defer s.catalogue.mu.RUnlock()
+	k, ok := s.catalogue.keys[hash]
+	return k, ok
+}
+
+// HasAdminKey reports whether there is an admin key.
+func (s *Store) HasAdminKey() bool {
+	s.catalogue.mu.RLock()
+	defer s.catalogue.mu.RUnlock()
+	for _, k := range s.catalogue.keys {
+		if k.Center == adminCenter {
+			return true
+		}
+	}
+	return false
+}
+
+// SetAdminKey makes the key with the SHA-256 hash the one configured admin key; the one before stops working.
+func (s *Store) SetAdminKey(ctx context.Context, now time.Time, hash [32]byte) error {
+	id := hook.V7(now, random10())
+	err := s.committer.commit(ctx, steps{func(b batch) {
+		b.exec(`DELETE FROM api_keys WHERE center = 0 AND name = $1`, nil, configuredKey)
+		b.exec(`INSERT INTO api_keys (id, center, name, hash, created_at) VALUES ($1, 0, $2, $3, $4)`, nil,
+			id, configuredKey, hash[:], milli(now))
+	}})
+	if err != nil {
+		return err
+	}
+	s.catalogue.mu.Lock()
+	defer s.catalogue.mu.Unlock()
+	for h, k := range s.catalogue.keys {
+		if k.Center == adminCenter && k.Name == configuredKey {
+			delete(s.catalogue.keys, h)
+		}
+	}
+	s.catalogue.keys[hash] = Key{ID: id, Name: configuredKey, CreatedAt: now}
+	return nil
+}

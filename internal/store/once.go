@@ -1,0 +1,143 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	// AnswerTTL is how long a first answer is kept for repetitions of its Idempotency-Key.
+	AnswerTTL = 24 * time.Hour
+	// answersPruneEvery is how often old answers are removed, and answersPruneMax how many in one transaction.
+	answersPruneEvery = time.Minute
+	answersPruneMax   = 2_000
+	// adminCenter is the number under which answers to requests of no contact centre are kept.
+	adminCenter hook.ContactCenterNumber = 0
+)
+
+// Answer is an HTTP answer as it was given first.
+type Answer struct {
+	Status int
+	Body   []byte
+}
+
+// AnsweredError says that the request's Idempotency-Key was answered before: nothing was done, and this was the answer.
+type AnsweredError struct{ Answer }
+
+// Error says that the answer was given before.
+func (e *AnsweredError) Error() string {
+	return fmt.Sprintf("answered before with status %d", e.Status)
+}
+
+// Once makes a write happen once for one Idempotency-Key: the first answer is kept in the same transaction as the change,
+// for [AnswerTTL], and is returned as an [AnsweredError] to every repetition. Another request under the same key gets
+// [hook.ErrReused].
+type Once[T any] struct {
+	// Key is the caller's; it is the contact centre's own.
+	Key string
+	// Fingerprint tells one request from another: a hash of method, path and body.
+	Fingerprint [32]byte
+	// Encode makes the answer inside the transaction; false means that it is not worth keeping.
+	Encode func(T, error) (Answer, bool)
+}
+
+const (
+	selectAnswer statement = `SELECT fingerprint, status, body FROM answers WHERE center = $1 AND key = $2 AND at > $3`
+	insertAnswer statement = `INSERT INTO answers (center, key, fingerprint, status, body, at) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (center, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body, at = excluded.at`
+	pruneAnswers statement = `DELETE FROM answers WHERE (center, key) IN (SELECT center, key FROM answers WHERE at <= $1 ORDER BY at LIMIT $2)`
+)
+
+// write is a task that may be bound to an Idempotency-Key. The stages do the change and leave its result where result
+// finds it; they are run again from the first one after a rollback.
+type write[T any] struct {
+	store  *Store
+	center hook.ContactCenterNumber
+	now    time.Time
+	once   *Once[T]
+	stages steps
+	result func() (T, error)
+	// after, if not nil, is run once the change is committed, in the order of the commits.
+	after    func()
+	answered error
+}
+
+// committed runs what follows the commit.
+func (w *write[T]) committed() {
+	if w.after != nil && w.answered == nil {
+		w.after()
+	}
+}
+
+func (w *write[T]) weight() int { return len(w.stages) }
+
+// stage runs the look-up of the key, then the stages, then the keeping of the answer.
+func (w *write[T]) stage(n int, b batch) (more bool) {
+	if w.once == nil {
+		return w.stages.stage(n, b)
+	}
+	if n == 0 {
+		w.answered = nil
+		b.query(selectAnswer, func(r row) (err error) {
+			w.answered, err = readAnswer(r, w.once.Fingerprint)
+			return err
+		}, w.center, w.once.Key, milli(w.now.Add(-AnswerTTL)))
+		return true
+	}
+	if w.answered != nil {
+		return false
+	}
+	if n <= len(w.stages) {
+		w.stages[n-1](b)
+		return true
+	}
+	if a, keep := w.once.Encode(w.result()); keep {
+		keepAnswer(b, w.center, w.once.Key, w.once.Fingerprint, a, w.now)
+	}
+	return false
+}
+
+func (w *write[T]) run(ctx context.Context) (T, error) {
+	if err := w.store.committer.commit(ctx, w); err != nil {
+		var none T
+		return none, err
+	}
+	if w.answered != nil {
+		var none T
+		return none, w.answered
+	}
+	return w.result()
+}
+
+func readAnswer(r row, fingerprint [32]byte) (answered, err error) {
+	var first Answer
+	var print []byte
+	if err := r(&print, &first.Status, &first.Body); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(print, fingerprint[:]) {
+		return hook.ErrReused, nil
+	}
+	return &AnsweredError{first}, nil
+}
+
+func keepAnswer(b batch, center hook.ContactCenterNumber, key string, fingerprint [32]byte, a Answer, now time.Time) {
+	b.exec(insertAnswer, nil, center, key, fingerprint[:], a.Status, a.Body, milli(now))
+}
+
+// pruneAnswers removes answers that are too old, a bounded number at a time.
+func (s *Store) pruneAnswers(ctx context.Context, now time.Time) {
+	for removed := int64(answersPruneMax); removed == answersPruneMax; {
+		err := s.committer.commit(ctx, steps{func(b batch) {
+			b.exec(pruneAnswers, func(n int64) { removed = n }, milli(now.Add(-AnswerTTL)), answersPruneMax)
+		}})
+		if err != nil {
+			s.options.Log.Warn("removing old answers failed; it will be tried again", "error", err)
+			return
+		}
+	}
+}

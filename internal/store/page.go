@@ -1,0 +1,61 @@
+package store
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+// The bounds of a page of a list, in rows.
+const (
+	PageLimitDefault = 50
+	PageLimitMax     = 200
+)
+
+// Page says which part of a list is wanted.
+type Page struct {
+	// Limit is how many rows at most; out of bounds it means the nearest bound, zero the default.
+	Limit int
+	// Cursor is the nextCursor of the page before, or empty for the first.
+	Cursor string
+}
+
+func (p Page) limit() int {
+	if p.Limit == 0 {
+		return PageLimitDefault
+	}
+	return min(max(p.Limit, 1), PageLimitMax)
+}
+
+// position is where a page begins: after this key.
+type position struct {
+	serial  hook.Serial
+	webhook hook.WebhookNumber
+}
+
+// positionBytes is the size of a cursor before it is encoded.
+const positionBytes = 12
+
+func (p position) cursor() string {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, positionBytes), uint64(p.serial))
+	b = binary.BigEndian.AppendUint32(b, uint32(p.webhook))
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// parseCursor reads a cursor; an empty one is the given start.
+func parseCursor(cursor string, start position) (position, error) {
+	if cursor == "" {
+		return start, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) != positionBytes {
+		return position{}, fmt.Errorf("%w: the cursor is not one that a list returned", hook.ErrBadID)
+	}
+	return position{hook.Serial(binary.BigEndian.Uint64(b)), hook.WebhookNumber(int32(binary.BigEndian.Uint32(b[8:])))}, nil
+}
+
+// newest is where a list that begins with the newest record starts.
+func newest() position { return position{math.MaxInt64, math.MaxInt32} }

@@ -1,0 +1,392 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	// sqliteReaders is how many connections read beside the one that writes.
+	sqliteReaders = 4
+	// sqliteCacheKiB bounds each connection's page cache.
+	sqliteWriterCacheKiB = 16_384
+	sqliteReaderCacheKiB = 2_048
+	// sqliteWALPagesMax is the size of the write-ahead log at which it is checkpointed: 4 KiB a page, so 64 MiB.
+	sqliteWALPagesMax = 16_384
+	// sqliteCheckpointPasses is how often a checkpoint runs beside the writer before the writer finishes it, and
+	// sqliteTailPagesMax is how little must be left for it to do so earlier.
+	sqliteCheckpointPasses = 4
+	sqliteTailPagesMax     = 1_024
+	// sqlitePreparedMax bounds a connection's prepared statements; lists with many filters make many.
+	sqlitePreparedMax = 256
+	// sqliteBusyMax is how long a connection waits for another one's lock.
+	sqliteBusyMax = 10 * time.Second
+)
+
+//go:embed migrations/sqlite/*.sql
+var sqliteMigrations embed.FS
+
+// sqliteEngine is SQLite in WAL mode with synchronous=FULL: a commit returns after its fsync. It speaks to the driver
+// without database/sql in between, which costs a quarter of a statement's time there.
+type sqliteEngine struct {
+	writer  *sqliteConn
+	readers chan *sqliteConn
+	// checkpointer moves the write-ahead log into the database beside the writer.
+	checkpointer *sqliteConn
+	lock         *sqliteConn
+	// tail asks the writer to finish a checkpoint that is nearly complete.
+	tail atomic.Bool
+}
+
+// openSQLite opens or makes the database at path and brings its schema up to date. A second process is refused.
+func openSQLite(ctx context.Context, path string) (_ *sqliteEngine, err error) {
+	e := &sqliteEngine{readers: make(chan *sqliteConn, sqliteReaders)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.close())
+		}
+	}()
+	if err := checkFolder(path); err != nil {
+		return nil, err
+	}
+	if e.lock, err = lockSQLite(path); err != nil {
+		return nil, err
+	}
+	if err := migrateSQLite(ctx, path); err != nil {
+		return nil, err
+	}
+	if e.writer, err = dialSQLite(path, sqliteWriterCacheKiB); err != nil {
+		return nil, err
+	}
+	if e.checkpointer, err = dialSQLite(path, sqliteReaderCacheKiB); err != nil {
+		return nil, err
+	}
+	for range sqliteReaders {
+		c, err := dialSQLite(path, sqliteReaderCacheKiB, "query_only(1)")
+		if err != nil {
+			return nil, err
+		}
+		e.readers <- c
+	}
+	return e, nil
+}
+
+func checkFolder(path string) error {
+	dir := filepath.Dir(path)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("open database %s: there is no folder %s; make it first", path, dir)
+	}
+	return nil
+}
+
+// lockSQLite holds a lock beside the database for as long as the process lives, so that two processes never deliver from
+// one file. The lock is SQLite's own, on a file of its own: the system releases it when the process dies, however it dies.
+func lockSQLite(path string) (*sqliteConn, error) {
+	c, err := dialSQLite(path+".lock", sqliteReaderCacheKiB, "busy_timeout(0)", "journal_mode(DELETE)", "locking_mode(EXCLUSIVE)")
+	if err != nil {
+		return nil, err
+	}
+	if err := c.run("BEGIN EXCLUSIVE"); err != nil {
+		if code(err) == sqlite3.SQLITE_BUSY {
+			err = fmt.Errorf("another process uses it (it holds %s.lock); stop that one first, or name another database", path)
+		}
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), c.close())
+	}
+	return c, nil
+}
+
+func migrateSQLite(ctx context.Context, path string) (err error) {
+	db, err := sql.Open("sqlite", sqliteDSN(path, sqliteReaderCacheKiB))
+	if err != nil {
+		return fmt.Errorf("open database %s: %w", path, err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	files, err := goose.NewProvider(goose.DialectSQLite3, db, mustSub(sqliteMigrations, "migrations/sqlite"))
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	if _, err := files.Up(ctx); err != nil {
+		return fmt.Errorf("migrate database %s: %w", path, translate(err))
+	}
+	return nil
+}
+
+func sqliteDSN(path string, cacheKiB int, pragmas ...string) string {
+	q := url.Values{"_pragma": append([]string{
+		"busy_timeout(" + strconv.FormatInt(sqliteBusyMax.Milliseconds(), 10) + ")",
+		"journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(0)",
+		"cache_size(-" + strconv.Itoa(cacheKiB) + ")", "temp_store(MEMORY)",
+	}, pragmas...)}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+func (e *sqliteEngine) transact(tasks []task) error {
+	if err := e.writer.run("BEGIN IMMEDIATE"); err != nil {
+		return translate(err)
+	}
+	b := &sqliteBatch{conn: e.writer}
+	for _, t := range tasks {
+		for n := 0; t.stage(n, b) && b.err == nil; n++ { //nolint:revive // the stage itself is the body
+		}
+		if b.err != nil {
+			break
+		}
+	}
+	if b.err == nil {
+		b.err = e.writer.run("COMMIT")
+	}
+	if b.err != nil {
+		return translate(errors.Join(b.err, e.writer.rollback()))
+	}
+	e.finishCheckpoint()
+	return nil
+}
+
+func (e *sqliteEngine) read(s statement, each func(row) error, args ...any) error {
+	c := <-e.readers
+	defer func() { e.readers <- c }()
+	return translate(c.query(s, each, args))
+}
+
+// maintain checkpoints the write-ahead log when it has grown: first beside the writer, which stops nobody, as often as it
+// takes until little is left; that the writer finishes itself, so that the next commit starts the log from its beginning.
+func (e *sqliteEngine) maintain() error {
+	pages, _, err := e.checkpointer.checkpoint("NOOP")
+	if err != nil || pages < sqliteWALPagesMax {
+		return translate(err)
+	}
+	for range sqliteCheckpointPasses {
+		pages, moved, err := e.checkpointer.checkpoint("PASSIVE")
+		if err != nil {
+			return translate(err)
+		}
+		if pages-moved <= sqliteTailPagesMax {
+			break
+		}
+	}
+	e.tail.Store(true)
+	return nil
+}
+
+// finishCheckpoint moves what the last pass of maintain left. A failure is maintain's to find and report: the log just
+// goes on growing until a later pass succeeds.
+func (e *sqliteEngine) finishCheckpoint() {
+	if e.tail.CompareAndSwap(true, false) {
+		_, _, _ = e.writer.checkpoint("PASSIVE")
+	}
+}
+
+func (e *sqliteEngine) close() error {
+	var errs []error
+	if e.writer != nil {
+		_, _, err := e.writer.checkpoint("PASSIVE")
+		errs = append(errs, err, e.writer.close())
+	}
+	if e.checkpointer != nil {
+		errs = append(errs, e.checkpointer.close())
+	}
+	close(e.readers)
+	for c := range e.readers {
+		errs = append(errs, c.close())
+	}
+	if e.lock != nil {
+		errs = append(errs, e.lock.close())
+	}
+	return errors.Join(errs...)
+}
+
+// sqliteBatch executes each statement as it is queued.
+type sqliteBatch struct {
+	conn *sqliteConn
+	err  error
+}
+
+func (b *sqliteBatch) exec(s statement, affected func(int64), args ...any) {
+	if b.err != nil {
+		return
+	}
+	n, err := b.conn.exec(s, args)
+	if err != nil {
+		b.err = err
+		return
+	}
+	if affected != nil {
+		affected(n)
+	}
+}
+
+func (b *sqliteBatch) query(s statement, each func(row) error, args ...any) {
+	if b.err == nil {
+		b.err = b.conn.query(s, each, args)
+	}
+}
+
+// sqliteConn is one connection with its prepared statements. It serves one caller at a time.
+type sqliteConn struct {
+	conn     driver.Conn
+	prepared map[statement]*sqliteStatement
+	values   []driver.NamedValue
+}
+
+// sqliteStatement is a prepared statement; order tells which argument each of its parameters takes.
+type sqliteStatement struct {
+	stmt  driver.Stmt
+	order []int
+	cols  []driver.Value
+}
+
+func dialSQLite(path string, cacheKiB int, pragmas ...string) (*sqliteConn, error) {
+	connector, err := sqlite.NewConnector(sqliteDSN(path, cacheKiB, pragmas...))
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	conn, err := connector.Connect(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, translate(err))
+	}
+	return &sqliteConn{conn: conn, prepared: make(map[statement]*sqliteStatement)}, nil
+}
+
+func (c *sqliteConn) close() error { return errors.Join(c.forget(), c.conn.Close()) }
+
+// forget closes the prepared statements.
+func (c *sqliteConn) forget() error {
+	var errs []error
+	for _, st := range c.prepared {
+		errs = append(errs, st.stmt.Close())
+	}
+	clear(c.prepared)
+	return errors.Join(errs...)
+}
+
+// prepare turns $1, $2, … into anonymous parameters, which the driver binds without looking up names.
+func (c *sqliteConn) prepare(s statement) (*sqliteStatement, error) {
+	if st, ok := c.prepared[s]; ok {
+		return st, nil
+	}
+	if len(c.prepared) >= sqlitePreparedMax {
+		if err := c.forget(); err != nil {
+			return nil, err
+		}
+	}
+	st := new(sqliteStatement)
+	text := placeholder.ReplaceAllStringFunc(string(s), func(p string) string {
+		n, _ := strconv.Atoi(p[1:]) // the pattern lets digits through alone
+		st.order = append(st.order, n-1)
+		return "?"
+	})
+	text = strings.ReplaceAll(text, skipLocked, "")
+	var err error
+	if st.stmt, err = c.conn.Prepare(text); err != nil {
+		return nil, fmt.Errorf("prepare %q: %w", s, err)
+	}
+	c.prepared[s] = st
+	return st, nil
+}
+
+func (c *sqliteConn) bind(st *sqliteStatement, args []any) []driver.NamedValue {
+	c.values = c.values[:0]
+	for i, n := range st.order {
+		c.values = append(c.values, driver.NamedValue{Ordinal: i + 1, Value: sqliteValue(args[n])})
+	}
+	return c.values
+}
+
+// sqliteValue turns an argument into one of the few types that the driver takes.
+func sqliteValue(arg any) driver.Value {
+	switch v := arg.(type) {
+	case int64, string, []byte:
+		return v
+	case int:
+		return int64(v)
+	case hook.Serial:
+		return int64(v)
+	case hook.WebhookNumber:
+		return int64(v)
+	case hook.ContactCenterNumber:
+		return int64(v)
+	case hook.UUID:
+		return v[:]
+	default:
+		panic(fmt.Sprintf("store: argument of type %T", arg))
+	}
+}
+
+func (c *sqliteConn) exec(s statement, args []any) (int64, error) {
+	st, err := c.prepare(s)
+	if err != nil {
+		return 0, err
+	}
+	res, err := st.stmt.(driver.StmtExecContext).ExecContext(context.Background(), c.bind(st, args))
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (c *sqliteConn) query(s statement, each func(row) error, args []any) (err error) {
+	st, err := c.prepare(s)
+	if err != nil {
+		return err
+	}
+	rows, err := st.stmt.(driver.StmtQueryContext).QueryContext(context.Background(), c.bind(st, args))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	if st.cols == nil {
+		st.cols = make([]driver.Value, len(rows.Columns()))
+	}
+	for {
+		if err := rows.Next(st.cols); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		if err := each(func(dest ...any) error { return scan(dest, st.cols) }); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *sqliteConn) run(text statement) error {
+	_, err := c.exec(text, nil)
+	return err
+}
+
+// rollback ends a failed transaction. SQLite has ended it already after some errors; then there is nothing to do.
+func (c *sqliteConn) rollback() error {
+	err := c.run("ROLLBACK")
+	if code(err) == sqlite3.SQLITE_ERROR {
+		return nil
+	}
+	return err
+}
+
+// checkpoint runs a checkpoint and returns the pages in the write-ahead log and how many of them were moved.
+func (c *sqliteConn) checkpoint(mode string) (pages, moved int64, err error) {
+	err = c.query(statement("PRAGMA wal_checkpoint("+mode+")"), func(r row) error {
+		var busy int64
+		return r(&busy, &pages, &moved)
+	}, nil)
+	return pages, moved, err
+}

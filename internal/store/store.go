@@ -1,0 +1,206 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	// LeaseDefault is how long a claim on a delivery lasts. It is longer than the longest request timeout, so that a
+	// delivery whose POST began in time is recorded in time.
+	LeaseDefault = 90 * time.Second
+	// LeaseMax bounds a lease.
+	LeaseMax = 10 * time.Minute
+	// maintainEvery is how often the engine may tidy up beside the writer.
+	maintainEvery = 250 * time.Millisecond
+)
+
+// Options are what a store needs.
+type Options struct {
+	// Database is a file's path, with or without "sqlite:" before it.
+	Database string
+	// PublicURL is the base of every selfUri, without a trailing slash.
+	PublicURL string
+	// Lease is how long a claim on a delivery lasts; zero means [LeaseDefault].
+	Lease time.Duration
+	// Log gets what nobody asked for and somebody should know; nil means nothing is logged.
+	Log *slog.Logger
+}
+
+// Lanes takes fresh deliveries straight from memory, so that a delivery needs no read before its first POST.
+type Lanes interface {
+	// Room reports whether the webhook's lane would take a delivery now. It is a hint, asked before the commit: without
+	// room the delivery is born due in the store.
+	Room(w hook.WebhookNumber) bool
+	// Take hands a committed, leased delivery over; false means that there is no room after all.
+	Take(d *hook.Delivery) bool
+}
+
+// Store is one open database. It is safe for concurrent use.
+type Store struct {
+	options   Options
+	engine    engine
+	committer *committer
+	catalogue catalogue
+	lanes     Lanes
+	serials   serials
+	arrivals  arrivals
+}
+
+// Open opens the database, brings its schema up to date, and frees the deliveries that a dead process had leased. The
+// store does no work before [Store.Run].
+func Open(ctx context.Context, o Options) (_ *Store, err error) {
+	if o.Lease == 0 {
+		o.Lease = LeaseDefault
+	}
+	if o.Lease < 0 || o.Lease > LeaseMax {
+		return nil, fmt.Errorf("lease is %v; it must be from 1ms to %v", o.Lease, LeaseMax)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	e, err := openSQLite(ctx, strings.TrimPrefix(o.Database, "sqlite:"))
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{options: o, engine: e, committer: newCommitter(e)}
+	s.arrivals.next = make(chan struct{})
+	if err := s.start(time.Now()); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// start reads what is kept in memory and takes over from the process before.
+func (s *Store) start(now time.Time) error {
+	if err := s.readLastSerial(); err != nil {
+		return err
+	}
+	if err := s.engine.transact([]task{s.ensureDefaultCenter(now)}); err != nil {
+		return fmt.Errorf("make the default contact centre: %w", err)
+	}
+	if err := s.catalogue.load(s.engine); err != nil {
+		return fmt.Errorf("read webhooks: %w", err)
+	}
+	if err := s.engine.transact([]task{s.takeOver(now)}); err != nil {
+		return fmt.Errorf("take over leases: %w", err)
+	}
+	return nil
+}
+
+// HandTo names who takes fresh deliveries. It is called once, before [Store.Run]; without it everything waits in the store.
+func (s *Store) HandTo(l Lanes) { s.lanes = l }
+
+// Run commits what the other methods queue until the context ends and the queue is empty. It is called once.
+func (s *Store) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.committer.run(ctx) })
+	wg.Go(func() { s.maintain(ctx) })
+	wg.Wait()
+	return nil
+}
+
+func (s *Store) maintain(ctx context.Context) {
+	tick := time.NewTicker(maintainEvery)
+	defer tick.Stop()
+	pruned := time.Time{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			if err := s.engine.maintain(); err != nil {
+				s.options.Log.Warn("maintaining the store failed; it will be tried again", "error", err)
+			}
+			if now.Sub(pruned) >= answersPruneEvery {
+				pruned = now
+				s.pruneAnswers(ctx, now)
+			}
+		}
+	}
+}
+
+// Close closes the database. [Store.Run] must have returned.
+func (s *Store) Close() error { return s.engine.close() }
+
+// Ready reports whether the store can commit: nil when the last commit succeeded, or when a probe does.
+func (s *Store) Ready(ctx context.Context) error {
+	if s.committer.health.last() == nil {
+		return s.engine.read(`SELECT 1`, func(r row) error { var one int; return r(&one) })
+	}
+	return s.committer.commit(ctx, steps{func(b batch) {
+		b.exec(`UPDATE contact_centers SET name = name WHERE number = 1`, nil)
+	}})
+}
+
+// serials makes keys that strictly grow.
+type serials struct {
+	mu   sync.Mutex // guards last
+	last hook.Serial
+}
+
+func (s *serials) next(now time.Time) hook.Serial {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = hook.NextSerial(s.last, now)
+	return s.last
+}
+
+// readLastSerial makes serials go on after those that the database holds, even if the clock was set back since.
+func (s *Store) readLastSerial() error {
+	const text = `SELECT max(coalesce((SELECT max(serial) FROM interactions WHERE center = c.number), 0),
+		coalesce((SELECT max(serial) FROM events WHERE center = c.number), 0)) FROM contact_centers c`
+	return s.engine.read(text, func(r row) error {
+		var last hook.Serial
+		if err := r(&last); err != nil {
+			return err
+		}
+		s.serials.last = max(s.serials.last, last)
+		return nil
+	})
+}
+
+// random16 returns 16 random bytes, for an operation id.
+func random16() (b [16]byte) {
+	rand.Read(b[:]) // never fails: see crypto/rand
+	return b
+}
+
+// random10 returns 10 random bytes, for a time-ordered id.
+func random10() (b [10]byte) {
+	rand.Read(b[:]) // never fails: see crypto/rand
+	return b
+}
+
+// arrivals tells whoever waits that events were committed.
+type arrivals struct {
+	mu     sync.Mutex // guards next and waited
+	next   chan struct{}
+	waited bool
+}
+
+func (a *arrivals) announce() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.waited {
+		close(a.next)
+		a.next, a.waited = make(chan struct{}), false
+	}
+}
+
+// EventsArrived returns a channel that is closed when events are committed. Whoever waits asks for it first, then reads,
+// then waits.
+func (s *Store) EventsArrived() <-chan struct{} {
+	s.arrivals.mu.Lock()
+	defer s.arrivals.mu.Unlock()
+	s.arrivals.waited = true
+	return s.arrivals.next
+}

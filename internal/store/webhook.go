@@ -1,0 +1,169 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	selectWebhooks statement = `SELECT center, number, id, settings, secret, enabled, created_at, updated_at, deleted_at FROM webhooks`
+	selectWebhook  statement = selectWebhooks + ` WHERE center = $1 AND id = $2`
+	insertWebhook  statement = `INSERT INTO webhooks (center, number, id, settings, secret, enabled, created_at, updated_at)
+		SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $6 FROM webhooks`
+	updateWebhook statement = `UPDATE webhooks SET settings = $3, secret = $4, enabled = $5, updated_at = $6, deleted_at = $7
+		WHERE center = $1 AND id = $2`
+)
+
+func scanWebhook(r row) (*hook.Webhook, error) {
+	w := new(hook.Webhook)
+	var settings, secret string
+	var created, updated, deleted int64
+	err := r(&w.ContactCenter, &w.Number, &w.ID.UUID, &settings, &secret, &w.Enabled, &created, &updated, &deleted)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(settings), &w.Settings); err != nil {
+		return nil, fmt.Errorf("decode settings of webhook %s: %w", w.ID, err)
+	}
+	w.Secret = hook.NewSecret(secret)
+	w.CreatedAt, w.UpdatedAt, w.DeletedAt = fromMilli(created), fromMilli(updated), fromMilli(deleted)
+	return w, nil
+}
+
+// CreateWebhook makes a webhook; ID, contact centre, settings, secret and enabled are the caller's. Events that are
+// accepted after it returns become deliveries to it.
+func (s *Store) CreateWebhook(ctx context.Context, now time.Time, w *hook.Webhook, once *Once[*hook.Webhook]) (*hook.Webhook, error) {
+	settings, err := encodeJSON(w.Settings)
+	if err != nil {
+		return nil, err
+	}
+	change := &webhookWrite{store: s, center: w.ContactCenter, id: w.ID}
+	return change.run(ctx, now, once, func(b batch) {
+		b.exec(insertWebhook, nil, w.ContactCenter, w.ID.UUID, settings, w.Secret.Reveal(), flag(w.Enabled), milli(now))
+	})
+}
+
+// UpdateWebhook lets change modify a copy of the webhook inside the transaction; an error of change is returned and
+// nothing is changed.
+func (s *Store) UpdateWebhook(ctx context.Context, center hook.ContactCenterNumber, id hook.WebhookID, now time.Time, change func(*hook.Webhook) error) (*hook.Webhook, error) {
+	return s.modifyWebhook(ctx, center, id, now, nil, change)
+}
+
+// EnableWebhook enables or disables a webhook. Deliveries of a disabled one are kept and go out when it is enabled again.
+func (s *Store) EnableWebhook(ctx context.Context, center hook.ContactCenterNumber, id hook.WebhookID, now time.Time, enabled bool, once *Once[*hook.Webhook]) (*hook.Webhook, error) {
+	return s.modifyWebhook(ctx, center, id, now, once, func(w *hook.Webhook) error {
+		w.Enabled = enabled
+		return nil
+	})
+}
+
+// DeleteWebhook ends a webhook: it gets no new deliveries, and open ones are not sent. Its history stays readable.
+func (s *Store) DeleteWebhook(ctx context.Context, center hook.ContactCenterNumber, id hook.WebhookID, now time.Time) error {
+	_, err := s.modifyWebhook(ctx, center, id, now, nil, func(w *hook.Webhook) error {
+		w.DeletedAt = now
+		return nil
+	})
+	return err
+}
+
+func (s *Store) modifyWebhook(ctx context.Context, center hook.ContactCenterNumber, id hook.WebhookID, now time.Time, once *Once[*hook.Webhook], change func(*hook.Webhook) error) (*hook.Webhook, error) {
+	w := &webhookWrite{store: s, center: center, id: id}
+	return w.run(ctx, now, once, w.load, func(b batch) {
+		if w.failed = w.modify(b, now, change); w.failed != nil {
+			w.after = nil
+		}
+	})
+}
+
+// webhookWrite is a change of one webhook: before it and after it.
+type webhookWrite struct {
+	store  *Store
+	center hook.ContactCenterNumber
+	id     hook.WebhookID
+	after  *hook.Webhook
+	failed error
+}
+
+// run commits the given stages, then reads what they made of the webhook and shows it to everybody.
+func (w *webhookWrite) run(ctx context.Context, now time.Time, once *Once[*hook.Webhook], stages ...func(batch)) (*hook.Webhook, error) {
+	reset := func(batch) { w.after, w.failed = nil, nil }
+	task := &write[*hook.Webhook]{
+		store: w.store, center: w.center, now: now, once: once,
+		stages: slices.Concat(steps{reset}, stages, steps{w.load}), result: w.result, after: w.publish,
+	}
+	return task.run(ctx)
+}
+
+func (w *webhookWrite) load(b batch) {
+	if w.failed != nil {
+		return
+	}
+	b.query(selectWebhook, func(r row) (err error) {
+		w.after, err = scanWebhook(r)
+		return err
+	}, w.center, w.id.UUID)
+}
+
+func (w *webhookWrite) result() (*hook.Webhook, error) {
+	if w.failed == nil && w.after == nil {
+		return nil, fmt.Errorf("webhook %s: %w", w.id, hook.ErrNotFound)
+	}
+	return w.after, w.failed
+}
+
+// publish shows everybody what was committed.
+func (w *webhookWrite) publish() {
+	if w.failed == nil && w.after != nil {
+		w.store.catalogue.webhook(w.after)
+	}
+}
+
+func (w *webhookWrite) modify(b batch, now time.Time, change func(*hook.Webhook) error) error {
+	if w.after == nil || w.after.Deleted() {
+		return fmt.Errorf("webhook %s: %w", w.id, hook.ErrNotFound)
+	}
+	next := *w.after
+	if err := change(&next); err != nil {
+		return err
+	}
+	settings, err := encodeJSON(next.Settings)
+	if err != nil {
+		return err
+	}
+	b.exec(updateWebhook, nil, w.center, w.id.UUID, settings, next.Secret.Reveal(), flag(next.Enabled), milli(now), milli(next.DeletedAt))
+	return nil
+}
+
+// Webhook returns a webhook that exists, or [hook.ErrNotFound].
+func (s *Store) Webhook(_ context.Context, center hook.ContactCenterNumber, id hook.WebhookID) (*hook.Webhook, error) {
+	for _, w := range s.catalogue.listOf(center) {
+		if w.ID == id {
+			return w, nil
+		}
+	}
+	return nil, fmt.Errorf("webhook %s: %w", id, hook.ErrNotFound)
+}
+
+// Webhooks returns the webhooks that exist, newest first, and the cursor of the next page or nothing.
+func (s *Store) Webhooks(_ context.Context, center hook.ContactCenterNumber, p Page) ([]*hook.Webhook, string, error) {
+	after, err := parseCursor(p.Cursor, newest())
+	if err != nil {
+		return nil, "", err
+	}
+	var list []*hook.Webhook
+	for _, w := range slices.Backward(s.catalogue.listOf(center)) {
+		if w.Number >= after.webhook {
+			continue
+		}
+		if len(list) == p.limit() {
+			return list, position{webhook: list[len(list)-1].Number}.cursor(), nil
+		}
+		list = append(list, w)
+	}
+	return list, "", nil
+}
