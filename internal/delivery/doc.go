@@ -1,0 +1,34 @@
+// Package delivery is the engine that brings each delivery to its webhook: at least once, in order for each interaction,
+// and with no receiver able to delay another.
+//
+// # The way of a delivery
+//
+//	accepted ─▶ Take ─▶ lane ─▶ send ─▶ judge ─▶ recorder ─▶ store
+//	              │       ▲                          │
+//	         no room      └──── claim ◀── sweep ◀────┘ due again, freed, left over
+//
+// The process that accepted an event hands the delivery from memory to the lane of its webhook ([Engine.Take]). The store
+// is read for what is not in memory: retries, what a dead process left, and what a full lane refused.
+//
+// # What it guarantees, and to whom
+//
+//  1. To the receiver: at most its webhook's concurrency of POSTs at a time and its rate limit of them a second, from this
+//     process; the same body for the same delivery at every attempt (I5), with signatures made at each attempt; a FINISHED
+//     only after its STARTED is resolved, which the store sees to (I3).
+//  2. To the other receivers: a lane has its own queue, workers, rate and circuit. No goroutine, lock or queue that one
+//     receiver can hold up is needed by another one (I4). Recording never waits for a receiver.
+//  3. To the operator: every attempt is recorded under the delivery's lease, in batches that wait for nothing but the disk.
+//     A process that dies leaves its leases to end; nothing else has to happen for its work to be taken over (I2).
+//  4. Memory is bounded (I7): a lane holds at most [laneDeliveriesMax] deliveries and all lanes together [deliveriesMax].
+//     Beyond that a delivery stays in the store, due, and is claimed when its lane has room again.
+//
+// # The circuit
+//
+// After [circuitFailuresMax] failures in a row a lane's circuit opens: its deliveries go back to the store, where they wait
+// without using up attempts, and one probe at a time goes out. The first success closes it.
+//
+// # What may fail
+//
+// A store that cannot commit makes outcomes wait, bounded, and then the lanes; they go on when it can. Receivers may do
+// anything. [Engine.Run] ends with a drain: POSTs in flight may finish within a bound, what was not begun is released.
+package delivery

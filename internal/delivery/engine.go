@@ -1,0 +1,179 @@
+package delivery
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	// deliveriesMax bounds the deliveries that all lanes hold in memory, in flight or not.
+	deliveriesMax = 16_384
+	// DrainTimeoutDefault is how long POSTs in flight may take to finish when the engine stops.
+	DrainTimeoutDefault = 15 * time.Second
+)
+
+// Queue is where deliveries come from and outcomes go: the store.
+type Queue interface {
+	// WebhookByNumber returns a webhook as it is configured now.
+	WebhookByNumber(n hook.WebhookNumber) (*hook.Webhook, bool)
+	// Due returns when the first pending delivery of each enabled webhook may be claimed.
+	Due(ctx context.Context) ([]hook.Due, error)
+	// Claim leases deliveries of a webhook that are due.
+	Claim(ctx context.Context, now time.Time, webhook hook.WebhookNumber, limit int) ([]*hook.Delivery, error)
+	// Record logs attempts and changes their deliveries, under their leases.
+	Record(ctx context.Context, now time.Time, outcomes []hook.Outcome) (hook.Recorded, error)
+	// Release gives leased deliveries back, due at once.
+	Release(ctx context.Context, now time.Time, deliveries []*hook.Delivery) error
+}
+
+// Sender makes one POST. It returns within the post's timeout, whatever the receiver does.
+type Sender interface {
+	Send(ctx context.Context, p hook.Post) hook.Answer
+}
+
+// Options are what an engine needs.
+type Options struct {
+	Queue  Queue
+	Sender Sender
+	// Log gets one line for each attempt: failures at level info, acknowledgements at level debug. Nil means nothing.
+	Log *slog.Logger
+	// Metrics gets the engine's metrics; nil means they are kept nowhere.
+	Metrics prometheus.Registerer
+	// PublicURL is the base of the selfUri of a test, without a trailing slash.
+	PublicURL string
+	// Version is named in the User-Agent header.
+	Version string
+	// DrainTimeout bounds the drain at the end; zero means [DrainTimeoutDefault].
+	DrainTimeout time.Duration
+}
+
+// Engine delivers. It is safe for concurrent use; it does nothing before [Engine.Run].
+type Engine struct {
+	options  Options
+	metrics  *metrics
+	recorder *recorder
+	sweeper  *sweeper
+
+	mu    sync.RWMutex // guards lanes and ended; a lane's lock is never taken while it is held
+	lanes map[hook.WebhookNumber]*lane
+	ended bool // lanes made from now on take nothing
+
+	// held is how many deliveries are in memory.
+	held atomic.Int64
+	// running is true between the beginning of Run and the beginning of its drain.
+	running atomic.Bool
+	// sending is the context of every POST; it ends when the drain's time is over.
+	sending     context.Context //nolint:containedctx // it is the life of all POSTs, not of one call
+	stopSending context.CancelFunc
+	workers     sync.WaitGroup
+}
+
+// New makes an engine.
+func New(o Options) *Engine {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.DrainTimeout == 0 {
+		o.DrainTimeout = DrainTimeoutDefault
+	}
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	e := &Engine{options: o, lanes: make(map[hook.WebhookNumber]*lane)}
+	e.metrics = newMetrics(o.Metrics, e)
+	e.recorder = newRecorder(e)
+	e.sweeper = newSweeper(e)
+	e.sending, e.stopSending = context.WithCancel(context.Background())
+	return e
+}
+
+// Run delivers until the context ends, then drains: what was not begun is released, POSTs in flight may finish within the
+// drain timeout, and every outcome is recorded. The store must still run.
+func (e *Engine) Run(ctx context.Context) error {
+	recording, stopRecording := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRecording()
+	defer e.stopSending()
+	var recorder sync.WaitGroup
+	recorder.Go(func() { e.recorder.run(recording) })
+	e.running.Store(true)
+	e.sweeper.run(ctx)
+	e.running.Store(false)
+	e.drain(ctx)
+	stopRecording()
+	recorder.Wait()
+	return nil
+}
+
+// drain ends the lanes. Workers finish the POST that they are in; its context ends when the time is over.
+func (e *Engine) drain(ctx context.Context) {
+	limit := time.AfterFunc(e.options.DrainTimeout, e.stopSending)
+	defer limit.Stop()
+	e.mu.Lock()
+	e.ended = true
+	e.mu.Unlock()
+	var left []*hook.Delivery
+	for _, l := range e.allLanes() {
+		left = append(left, l.stop()...)
+	}
+	e.release(context.WithoutCancel(ctx), left)
+	e.workers.Wait()
+}
+
+// Room reports whether the webhook's lane would take a delivery now.
+func (e *Engine) Room(n hook.WebhookNumber) bool {
+	return e.running.Load() && e.held.Load() < deliveriesMax && e.lane(n).room()
+}
+
+// Take hands a fresh, leased delivery to its webhook's lane; false means that there is no room.
+func (e *Engine) Take(d *hook.Delivery) bool {
+	return e.running.Load() && e.held.Load() < deliveriesMax && e.lane(d.Webhook).push(d)
+}
+
+// lane returns the webhook's lane, made when it is needed first.
+func (e *Engine) lane(n hook.WebhookNumber) *lane {
+	e.mu.RLock()
+	l, ok := e.lanes[n]
+	e.mu.RUnlock()
+	if ok {
+		return l
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if l, ok = e.lanes[n]; !ok {
+		l = newLane(e, n)
+		l.stopped = e.ended
+		e.lanes[n] = l
+	}
+	return l
+}
+
+func (e *Engine) allLanes() []*lane {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	list := make([]*lane, 0, len(e.lanes))
+	for _, l := range e.lanes {
+		list = append(list, l)
+	}
+	return list
+}
+
+// release gives deliveries back to the store. Should that fail, they are due when their lease ends.
+func (e *Engine) release(ctx context.Context, deliveries []*hook.Delivery) {
+	if len(deliveries) == 0 {
+		return
+	}
+	if err := e.options.Queue.Release(ctx, time.Now(), deliveries); err != nil {
+		e.options.Log.Warn("releasing deliveries failed; they are due when their lease ends", "count", len(deliveries), "error", err)
+	}
+}
+
+// random is for jitter and span ids, which need no secrecy.
+func random() float64 { return rand.Float64() } //nolint:gosec // jitter is no secret

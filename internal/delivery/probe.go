@@ -1,0 +1,37 @@
+package delivery
+
+import (
+	"context"
+	"crypto/rand"
+	mathrand "math/rand/v2"
+	"time"
+
+	"github.com/hookswitch/hookswitch/interaction"
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+// Test sends one signed STARTED of a made-up interaction to the webhook, once, marked with Hookswitch-Test, and returns the
+// attempt. Nothing is stored, and neither the lane nor its circuit takes part.
+func (e *Engine) Test(ctx context.Context, w *hook.Webhook) hook.Attempt {
+	now := time.Now()
+	t, err := newTarget(w, e.options.Version)
+	if err != nil {
+		return hook.Attempt{Number: 1, StartedAt: now, Failure: hook.FailureRequest, Error: err.Error()}
+	}
+	made := hook.Create(w.ContactCenter, hook.SerialAt(now), now, &hook.Draft{
+		ID: hook.InteractionID{UUID: randomID()}, SessionID: hook.SessionID{UUID: randomID()},
+		Media: interaction.MediaChat, Subtype: interaction.SubtypeInboundNew,
+	})
+	event := hook.NewEvent(interaction.EventStarted, made, w.CenterID, hook.SerialAt(now), hook.OperationID{UUID: randomID()}, now, e.options.PublicURL)
+	m := &message{operation: event.OperationID, center: w.CenterID, body: event.Payload, attempt: 1, test: true}
+	answer := e.options.Sender.Send(ctx, hook.Post{
+		URL: t.url, Header: t.header(m, now, mathrand.Uint64()), Body: m.body, Timeout: time.Duration(w.Settings.RequestTimeout), //nolint:gosec // a span id is no secret
+	})
+	return decide(&hook.Delivery{Event: event, Webhook: w.Number}, &w.Settings, now, &answer, 0).Attempt
+}
+
+func randomID() hook.UUID {
+	var b [16]byte
+	rand.Read(b[:]) // never fails: see crypto/rand
+	return hook.V4(b)
+}

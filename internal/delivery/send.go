@@ -1,0 +1,230 @@
+package delivery
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hookswitch/hookswitch/interaction"
+	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/signature"
+)
+
+// The headers of a POST, in the form in which net/http keeps them (specification, section 1).
+const (
+	headerContentType = "Content-Type"
+	headerUserAgent   = "User-Agent"
+	headerCenter      = "X-Ccid"
+	headerTrace       = "X-B3-Traceid"
+	headerSpan        = "X-B3-Spanid"
+	headerSampled     = "X-B3-Sampled"
+	headerID          = "Webhook-Id"
+	headerTimestamp   = "Webhook-Timestamp"
+	headerStandard    = "Webhook-Signature"
+	headerAttempt     = "Hookswitch-Attempt"
+	headerDelivery    = "Hookswitch-Delivery"
+	headerTest        = "Hookswitch-Test"
+	// headersUsual is how many there usually are; it saves growing the map.
+	headersUsual = 16
+)
+
+// target is what sending needs of a webhook, prepared once for each version of its settings.
+type target struct {
+	webhook   *hook.Webhook
+	url       *url.URL
+	signer    *signature.Signer
+	sha256    bool
+	standard  bool
+	attempt   bool
+	delivery  bool
+	userAgent []string
+	headers   http.Header
+}
+
+func newTarget(w *hook.Webhook, version string) (*target, error) {
+	s := &w.Settings
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return nil, fmt.Errorf("parse the webhook's URL: %w", err)
+	}
+	t := &target{
+		webhook: w, url: u, signer: signature.NewSigner([]byte(w.Secret.Reveal())), headers: make(http.Header, len(s.Headers)),
+		sha256:   slices.Contains(s.Signatures, hook.SignatureSHA256),
+		standard: slices.Contains(s.Signatures, hook.SignatureStandard),
+		attempt:  slices.Contains(s.Metadata, hook.MetadataAttempt),
+		delivery: slices.Contains(s.Metadata, hook.MetadataDelivery),
+	}
+	if slices.Contains(s.Metadata, hook.MetadataUserAgent) {
+		t.userAgent = []string{"Hookswitch/" + version}
+	}
+	for name, value := range s.Headers {
+		t.headers.Set(name, value)
+	}
+	return t, nil
+}
+
+// target returns the lane's target for the webhook as it is now.
+func (l *lane) targetFor(w *hook.Webhook) (*target, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.target != nil && l.target.webhook == w {
+		return l.target, nil
+	}
+	t, err := newTarget(w, l.engine.options.Version)
+	if err == nil {
+		l.target = t
+	}
+	return t, err
+}
+
+// message is what one POST carries.
+type message struct {
+	operation hook.OperationID
+	center    hook.ContactCenterID
+	body      []byte
+	attempt   int
+	delivery  string
+	test      bool
+}
+
+// header makes the headers of one attempt. Everything but the signatures, the span and the count is the same each time.
+func (t *target) header(m *message, now time.Time, span uint64) http.Header {
+	h := make(http.Header, headersUsual+len(t.headers))
+	for name, values := range t.headers {
+		h[name] = values
+	}
+	values := make([]string, 0, headersUsual)
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+	}
+	set(headerContentType, "application/json")
+	set(headerCenter, string(m.center))
+	set(headerTrace, m.operation.TraceID())
+	set(headerSpan, fixedHex(span))
+	set(headerSampled, "1")
+	set(signature.HubHeader, t.signer.Hub(m.body))
+	if t.sha256 {
+		set(signature.Hub256Header, t.signer.Hub256(m.body))
+	}
+	if t.standard {
+		id := m.operation.String()
+		set(headerID, id)
+		set(headerTimestamp, strconv.FormatInt(now.Unix(), 10))
+		set(headerStandard, t.signer.Standard(id, now, m.body))
+	}
+	if t.attempt {
+		set(headerAttempt, strconv.Itoa(m.attempt))
+	}
+	if t.delivery && m.delivery != "" {
+		set(headerDelivery, m.delivery)
+	}
+	if m.test {
+		set(headerTest, "true")
+	}
+	if t.userAgent != nil {
+		h[headerUserAgent] = t.userAgent
+	}
+	return h
+}
+
+func fixedHex(n uint64) string {
+	var b [8]byte
+	for i := range b {
+		b[i] = byte(n >> (56 - 8*i))
+	}
+	return hex.EncodeToString(b[:])
+}
+
+// send makes one POST of one or more deliveries, judges the answer and hands the outcomes to the recorder.
+func (l *lane) send(w *hook.Webhook, batch []*hook.Delivery) {
+	e := l.engine
+	t, err := l.targetFor(w)
+	if err != nil || !l.pace(w) || !leased(batch, w, time.Now()) {
+		e.release(context.WithoutCancel(e.sending), batch)
+		return
+	}
+	m := compose(batch)
+	began := time.Now()
+	e.metrics.inFlight.Inc()
+	answer := e.options.Sender.Send(e.sending, hook.Post{
+		URL: t.url, Header: t.header(m, began, rand.Uint64()), Body: m.body, Timeout: time.Duration(w.Settings.RequestTimeout), //nolint:gosec // a span id is no secret
+	})
+	e.metrics.inFlight.Dec()
+	if answer.Failure != hook.FailureNone && e.sending.Err() != nil {
+		e.release(context.WithoutCancel(e.sending), batch) // cut off by our own end: not the receiver's failure
+		return
+	}
+	var acknowledged bool
+	for _, d := range batch {
+		o := decide(d, &w.Settings, began, &answer, random())
+		acknowledged = o.Attempt.Acknowledged()
+		e.metrics.attempted(&o)
+		e.recorder.add(o)
+	}
+	l.log(w, batch, &answer, acknowledged)
+	e.release(context.WithoutCancel(e.sending), l.settle(acknowledged, time.Now(), &w.Settings.Retry))
+}
+
+// leased reports whether the whole of an attempt fits into the leases that are left.
+func leased(batch []*hook.Delivery, w *hook.Webhook, now time.Time) bool {
+	ends := now.Add(time.Duration(w.Settings.RequestTimeout))
+	for _, d := range batch {
+		if d.Lease.Until.Before(ends) {
+			return false
+		}
+	}
+	return true
+}
+
+// compose makes the message of one POST. The body of a single event is its payload. That of several is made of their
+// entities in order, and its operation id is made from theirs, so that the same events always give the same bytes (I5).
+func compose(batch []*hook.Delivery) *message {
+	first := batch[0]
+	m := &message{operation: first.Event.OperationID, center: first.Event.CenterID, attempt: first.Attempts + 1}
+	if len(batch) == 1 {
+		m.body, m.delivery = first.Event.Payload, first.ID().String()
+		return m
+	}
+	sum := sha256.New()
+	var whole interaction.Payload
+	for _, d := range batch {
+		sum.Write(d.Event.OperationID.UUID[:])
+		p, err := interaction.Parse(d.Event.Payload)
+		if err != nil {
+			continue // cannot happen: the payload is one that we made
+		}
+		whole.Entities = append(whole.Entities, p.Entities...)
+		m.attempt = max(m.attempt, d.Attempts+1)
+	}
+	m.operation = hook.OperationID{UUID: hook.V4([16]byte(sum.Sum(nil)))}
+	whole.OperationID = m.operation.String()
+	m.body = whole.Append(nil)
+	return m
+}
+
+// log writes the one line of an attempt.
+func (l *lane) log(w *hook.Webhook, batch []*hook.Delivery, a *hook.Answer, acknowledged bool) {
+	level := slog.LevelInfo
+	if acknowledged {
+		level = slog.LevelDebug
+	}
+	log := l.engine.options.Log
+	if !log.Enabled(l.engine.sending, level) {
+		return
+	}
+	d := batch[0]
+	log.LogAttrs(l.engine.sending, level, "attempt",
+		slog.Bool("acknowledged", acknowledged), slog.String("webhook", w.ID.String()), slog.String("delivery", d.ID().String()),
+		slog.String("interaction", d.Event.InteractionID.String()), slog.String("event", string(d.Event.Kind)),
+		slog.Int("attempt", d.Attempts+1), slog.Int("events", len(batch)), slog.Int("status", a.Status),
+		slog.String("failure", w.Settings.Success.Judge(a).String()), slog.String("error", a.Error), slog.Duration("took", a.Took))
+}

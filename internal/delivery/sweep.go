@@ -1,0 +1,115 @@
+package delivery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	// sweepEvery is how often the store is asked for due deliveries that nobody in this process knows of: those that a dead
+	// node had leased, and those of a webhook that was enabled.
+	sweepEvery = time.Second
+	// tidyEvery is how often idle workers are retired.
+	tidyEvery = 15 * time.Second
+)
+
+// sweeper finds what is due in the store and tells its lane.
+type sweeper struct {
+	engine *Engine
+
+	mu sync.Mutex // guards next
+	// next is when each webhook's first known delivery in the store is due.
+	next map[hook.WebhookNumber]time.Time
+	// earlier is signalled when a hint comes before everything that was known.
+	earlier chan struct{}
+}
+
+func newSweeper(e *Engine) *sweeper {
+	return &sweeper{engine: e, next: make(map[hook.WebhookNumber]time.Time), earlier: make(chan struct{}, 1)}
+}
+
+// hint notes that a webhook has a delivery in the store that is due at a time.
+func (s *sweeper) hint(n hook.WebhookNumber, at time.Time) {
+	s.mu.Lock()
+	known, ok := s.next[n]
+	first := !ok || at.Before(known)
+	if first {
+		s.next[n] = at
+	}
+	s.mu.Unlock()
+	if first {
+		select {
+		case s.earlier <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// run tells lanes of what is due until the context ends.
+func (s *sweeper) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var swept, tidied time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-s.earlier:
+		}
+		now := time.Now()
+		if now.Sub(swept) >= sweepEvery {
+			swept = now
+			s.sweep(ctx, now)
+		}
+		if now.Sub(tidied) >= tidyEvery {
+			tidied = now
+			for _, l := range s.engine.allLanes() {
+				l.tidy()
+			}
+		}
+		timer.Reset(s.tell(now, swept.Add(sweepEvery)))
+	}
+}
+
+// sweep asks the store what is due.
+func (s *sweeper) sweep(ctx context.Context, now time.Time) {
+	list, err := s.engine.options.Queue.Due(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.engine.options.Log.Warn("asking the store for due deliveries failed; it will be tried again", "error", err)
+		}
+		return
+	}
+	oldest := now
+	for _, d := range list {
+		s.hint(d.Webhook, d.At)
+		if d.At.Before(oldest) {
+			oldest = d.At
+		}
+	}
+	s.engine.metrics.oldestDue.Set(now.Sub(oldest).Seconds())
+}
+
+// tell wakes the lanes whose time has come and returns how long to wait for the next.
+func (s *sweeper) tell(now, next time.Time) time.Duration {
+	var due []hook.WebhookNumber
+	s.mu.Lock()
+	for n, at := range s.next {
+		switch {
+		case !at.After(now):
+			due = append(due, n)
+			delete(s.next, n)
+		case at.Before(next):
+			next = at
+		}
+	}
+	s.mu.Unlock()
+	for _, n := range due {
+		s.engine.lane(n).due()
+	}
+	return max(time.Until(next), 0)
+}
