@@ -1,0 +1,137 @@
+package egress
+
+import (
+	"fmt"
+	"net/netip"
+	"syscall"
+
+	"code.dny.dev/ssrf"
+)
+
+// guard decides which addresses may be dialled.
+type guard struct {
+	allow  []netip.Prefix
+	public *ssrf.Guardian
+}
+
+// Addresses that are special although no registry of IANA says so, or that deserve a name of their own in an error.
+const (
+	// azureMetadata is a public address that Azure answers inside its virtual machines ("What is IP address
+	// 168.63.129.16?", Azure's documentation of virtual networks).
+	azureMetadata = "168.63.129.16"
+	// linkLocalMetadata is the metadata address of most clouds; amazonMetadata is Amazon's in IPv6 ("Instance metadata",
+	// Amazon EC2 User Guide).
+	linkLocalMetadata = "169.254.169.254"
+	amazonMetadata    = "fd00:ec2::254"
+	// shared is the address space of carrier-grade NAT (RFC 6598, section 7).
+	shared = "100.64.0.0/10"
+)
+
+func newGuard(allow []netip.Prefix) *guard {
+	g := &guard{public: ssrf.New(
+		ssrf.WithAnyPort(),
+		ssrf.WithDeniedV4Prefixes(netip.MustParsePrefix(azureMetadata+"/32")),
+	)}
+	for _, p := range allow {
+		g.allow = append(g.allow, unmapped(p))
+	}
+	return g
+}
+
+// unmapped returns the prefix of IPv4 addresses that a prefix of IPv4-mapped ones stands for, and any other as it is:
+// addresses are compared unmapped.
+func unmapped(p netip.Prefix) netip.Prefix {
+	const mappedBits = 96 // RFC 4291, section 2.5.5.2
+	if p.Addr().Is4In6() && p.Bits() >= mappedBits {
+		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mappedBits)
+	}
+	return p
+}
+
+// blockedError says that an address may not be dialled, and what to do about it.
+type blockedError struct{ reason string }
+
+func (e *blockedError) Error() string { return e.reason }
+
+// controlSecure is the [net.Dialer] hook for https: it sees each address after DNS, just before it is connected to.
+func (g *guard) controlSecure(_, address string, _ syscall.RawConn) error {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return &blockedError{"the address is not one of IP"}
+	}
+	return g.check(a.Addr())
+}
+
+// controlPlain is the same for http, which only an allowed address may be spoken to with.
+func (g *guard) controlPlain(network, address string, conn syscall.RawConn) error {
+	if err := g.controlSecure(network, address, conn); err != nil {
+		return err
+	}
+	a := netip.MustParseAddrPort(address).Addr() // controlSecure has parsed it
+	if !g.allows(a) {
+		return &blockedError{fmt.Sprintf(
+			"http is refused for the public address %s: use https, or have the operator list it in allow-private-targets", a.Unmap(),
+		)}
+	}
+	return nil
+}
+
+// check returns a [blockedError] when the address is neither public nor allowed.
+func (g *guard) check(a netip.Addr) error {
+	a = a.Unmap()
+	if g.allows(a) {
+		return nil
+	}
+	judged := a
+	if embedded, ok := translated(a); ok {
+		judged = embedded
+	}
+	if err := g.public.SafeAddr(judged.WithZone("")); err != nil {
+		return &blockedError{fmt.Sprintf("the address %s is %s: the operator has not listed it in allow-private-targets", a, kind(judged))}
+	}
+	return nil
+}
+
+// allows reports whether the operator's list contains the address.
+func (g *guard) allows(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	for _, p := range g.allow {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// translated returns the IPv4 address that a NAT64 gateway would connect to. In a network that has IPv6 only, that is how
+// public IPv4 receivers are reached, so such an address is as good as the one within (RFC 6052, section 2).
+func translated(a netip.Addr) (netip.Addr, bool) {
+	if !ssrf.IPv6NAT64Prefix.Contains(a.WithZone("")) {
+		return netip.Addr{}, false
+	}
+	b := a.As16()
+	return netip.AddrFrom4([4]byte(b[12:])), true
+}
+
+// kind names what is not public about an address.
+func kind(a netip.Addr) string {
+	switch a.String() {
+	case azureMetadata, linkLocalMetadata, amazonMetadata:
+		return "a cloud's metadata service"
+	}
+	switch {
+	case a.IsUnspecified():
+		return "unspecified"
+	case a.IsLoopback():
+		return "loopback"
+	case a.IsPrivate():
+		return "private"
+	case a.IsLinkLocalUnicast(), a.IsLinkLocalMulticast():
+		return "link-local"
+	case a.IsMulticast():
+		return "multicast"
+	case netip.MustParsePrefix(shared).Contains(a):
+		return "shared (CGNAT)"
+	}
+	return "not public"
+}
