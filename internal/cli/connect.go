@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hookswitch/hookswitch/client"
+)
+
+const (
+	// serverDefault is where `serve` listens when nobody says otherwise.
+	serverDefault = "http://127.0.0.1:8480"
+	// serverEnv, keyEnv, adminKeyEnv and centerEnv are the variables of the client commands.
+	serverEnv   = "HOOKSWITCH_SERVER"
+	keyEnv      = "HOOKSWITCH_API_KEY"
+	adminKeyEnv = "HOOKSWITCH_ADMIN_KEY"
+	centerEnv   = "HOOKSWITCH_CONTACT_CENTER"
+	// requestTimeout bounds one request of a client command; a test of a webhook takes up to a minute on the server.
+	requestTimeout = 90 * time.Second
+	// answerBytesMax bounds an answer that is read.
+	answerBytesMax = 64 << 20
+)
+
+// connection is which server a client command speaks to, and as whom.
+type connection struct {
+	app                          *app
+	server, key, keyFile, center string
+}
+
+// connectionFlags adds the flags that every client command has.
+func (a *app) connectionFlags(cmd *cobra.Command) *connection {
+	c := &connection{app: a}
+	flags := cmd.PersistentFlags()
+	flags.StringVar(&c.server, "server", "", "the `URL` of the server (or "+serverEnv+"; default "+serverDefault+")")
+	flags.StringVar(&c.key, "key", "", "the API key; others on this machine can see it, so prefer "+keyEnv+" or --key-file")
+	flags.StringVar(&c.keyFile, "key-file", "", "a `file` with the API key in its first line, - for standard input")
+	flags.StringVar(&c.center, "contact-center", "", "the contact centre that an admin key speaks for (or "+centerEnv+")")
+	return c
+}
+
+// firstOf returns the first text that is not empty.
+func firstOf(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// base returns the URL of the server.
+func (c *connection) base() (string, error) {
+	base := strings.TrimRight(firstOf(c.server, c.app.env(serverEnv), serverDefault), "/")
+	if u, err := url.Parse(base); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", usageErrorf("the server %q is not a URL such as %s", base, serverDefault)
+	}
+	return base, nil
+}
+
+// credential returns the API key, or nothing: the server says then what is missing.
+func (c *connection) credential() (string, error) {
+	if c.key == "" && c.keyFile != "" {
+		return c.app.readLine(c.keyFile)
+	}
+	return firstOf(c.key, c.app.env(keyEnv), c.app.env(adminKeyEnv)), nil
+}
+
+// open makes the client of the server, with the key and the contact centre on every request.
+func (c *connection) open() (*client.Client, error) {
+	base, err := c.base()
+	if err != nil {
+		return nil, err
+	}
+	key, err := c.credential()
+	if err != nil {
+		return nil, err
+	}
+	return newClient(base, key, firstOf(c.center, c.app.env(centerEnv)), &http.Client{Timeout: requestTimeout, CheckRedirect: stay})
+}
+
+// stay follows no redirect: the key is for the server that was named.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func newClient(base, key, center string, doer *http.Client) (*client.Client, error) {
+	authorise := func(_ context.Context, r *http.Request) error {
+		if key != "" {
+			r.Header.Set("X-Api-Key", key)
+		}
+		if center != "" {
+			r.Header.Set("X-Ccid", center)
+		}
+		r.Header.Set("User-Agent", userAgent())
+		return nil
+	}
+	api, err := client.NewClient(base, client.WithHTTPClient(doer), client.WithRequestEditorFn(authorise))
+	if err != nil {
+		return nil, fmt.Errorf("make client: %w", err)
+	}
+	return api, nil
+}
+
+func userAgent() string { return "Hookswitch/" + readBuild().Version }
+
+// problemError is an answer that refuses, as the server wrote it (RFC 9457).
+type problemError struct {
+	Title    string         `json:"title"`
+	Status   int            `json:"status"`
+	Detail   string         `json:"detail"`
+	Instance string         `json:"instance"`
+	Errors   []problemField `json:"errors"`
+}
+
+type problemField struct {
+	Location string `json:"location"`
+	Message  string `json:"message"`
+	Value    string `json:"value"`
+}
+
+// Error returns the problem, with a line for each wrong field.
+func (e *problemError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s (%d)", firstOf(clean(e.Detail), clean(e.Title), "the server refused"), e.Status)
+	if e.Instance != "" {
+		b.WriteString(", " + clean(e.Instance))
+	}
+	for _, f := range e.Errors {
+		b.WriteString("\n  " + clean(f.Location) + ": " + clean(f.Message))
+		if f.Value != "" {
+			b.WriteString(" (given: " + clean(f.Value) + ")")
+		}
+	}
+	return b.String()
+}
+
+// unreachableError is a request that got no answer.
+type unreachableError struct {
+	server string
+	cause  error
+}
+
+// Error says what to check.
+func (e *unreachableError) Error() string {
+	return fmt.Sprintf("no answer from the server at %s: %v; is it running? --server or %s names another", e.server, e.cause, serverEnv)
+}
+
+// Unwrap returns the cause.
+func (e *unreachableError) Unwrap() error { return e.cause }
+
+// ask makes a request and returns what came of it: the body of a 2xx answer, or an error.
+func (c *connection) ask(call func() (*http.Response, error)) ([]byte, error) {
+	base, err := c.base()
+	if err != nil {
+		return nil, err
+	}
+	return ask(base, call)
+}
+
+func unreachable(base string, cause error) error {
+	if wrapped, ok := errors.AsType[*url.Error](cause); ok {
+		cause = wrapped.Err // the URL is said once
+	}
+	return &unreachableError{base, cause}
+}
+
+func ask(base string, call func() (*http.Response, error)) (body []byte, err error) {
+	resp, err := call()
+	if err != nil {
+		return nil, unreachable(base, err)
+	}
+	defer func() { err = errors.Join(err, resp.Body.Close()) }()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, answerBytesMax+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read answer: %w", err)
+	case len(body) > answerBytesMax:
+		return nil, fmt.Errorf("read answer: it is larger than %d bytes", answerBytesMax)
+	case resp.StatusCode >= 200 && resp.StatusCode <= 299:
+		return body, nil
+	}
+	problem := &problemError{}
+	if err := json.Unmarshal(body, problem); err != nil || problem.Status == 0 {
+		problem = &problemError{Title: "the answer is " + resp.Status + ", and not from a Hookswitch server"}
+	}
+	problem.Status = resp.StatusCode
+	return nil, problem
+}

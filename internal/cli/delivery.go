@@ -1,0 +1,192 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hookswitch/hookswitch/client"
+)
+
+func (a *app) deliveriesCommand() *cobra.Command {
+	group := makeGroup(&cobra.Command{
+		Use:     "deliveries",
+		Aliases: []string{"delivery"},
+		Short:   "List, get and replay deliveries",
+		Long: `A delivery is one event on its way to one webhook: pending, delivered, exhausted (its attempts are used up) or held (its webhook
+is disabled or its circuit is open).
+
+The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `), or from flags.`,
+		Example: "  hookswitch deliveries list --state exhausted\n  hookswitch deliveries get 0190a1b2-0000-7000-8000-000000000000",
+	})
+	c := a.connectionFlags(group)
+	group.AddCommand(a.listDeliveries(c), a.getDelivery(c), a.replayDelivery(c))
+	return group
+}
+
+func (a *app) listDeliveries(c *connection) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "list", Short: "List deliveries, newest first",
+		Long:    "List deliveries, newest first, with the outcome of the last attempt.",
+		Example: "  hookswitch deliveries list --state exhausted --all\n  hookswitch deliveries list --interaction 8e09e19f-b8ba-4db0-b6e7-dfc8a7776176 --json",
+		Args:    args(),
+	}
+	l := listFlags(
+		cmd,
+		filter{"state", "state", "pending, delivered, exhausted or held"},
+		filter{"webhook", "webhookId", "the id of the webhook"},
+		filter{"interaction", "interactionId", "the id of the interaction"},
+		filter{"event", "event", "STARTED or FINISHED"},
+		filter{"from", "from", "created at this time or later, as 2006-01-02T15:04:05Z"},
+		filter{"to", "to", "created before this time"},
+	)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		api, err := c.open()
+		if err != nil {
+			return err
+		}
+		list, err := l.fetch(func(query client.RequestEditorFn) ([]byte, error) {
+			return c.ask(func() (*http.Response, error) { return api.ListDeliveries(cmd.Context(), nil, query) })
+		})
+		if err != nil {
+			return err
+		}
+		return showList(a, l, list, []string{"id", "event", "interaction", "state", "attempts", "created", "last attempt"}, deliveryRow)
+	}
+	return cmd
+}
+
+func (a *app) getDelivery(c *connection) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "get delivery-id", Short: "Show a delivery with all its attempts",
+		Long:    "Show a delivery with all its attempts: when each was made, how long it took and what the receiver answered.",
+		Example: "  hookswitch deliveries get 0190a1b2-0000-7000-8000-000000000000",
+		Args:    args("delivery-id"),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			id, err := parseID(given[0])
+			if err != nil {
+				return err
+			}
+			api, err := c.open()
+			if err != nil {
+				return err
+			}
+			raw, err := c.ask(func() (*http.Response, error) { return api.GetDelivery(cmd.Context(), id, nil) })
+			if err != nil {
+				return err
+			}
+			return showOne(a, raw, asJSON, deliveryFields)
+		},
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func (a *app) replayDelivery(c *connection) *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "replay delivery-id", Short: "Deliver again",
+		Long: `Give a delivered or exhausted delivery a new budget of attempts. The body and the operation id stay the same, so the receiver can
+tell the duplicate. One that is still pending is a conflict (exit code 4).`,
+		Example: `  hookswitch deliveries replay 0190a1b2-0000-7000-8000-000000000000
+  hookswitch deliveries list --state exhausted --all --json | jq -r '.items[].id' | xargs -n1 hookswitch deliveries replay`,
+		Args: args("delivery-id"),
+	}
+	key := idempotencyFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		id, err := parseID(given[0])
+		if err != nil {
+			return err
+		}
+		api, err := c.open()
+		if err != nil {
+			return err
+		}
+		raw, err := c.ask(func() (*http.Response, error) { return api.ReplayDelivery(cmd.Context(), id, nil, key()) })
+		if err != nil {
+			return err
+		}
+		return showOne(a, raw, asJSON, deliveryFields)
+	}
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func deliveryRow(d client.Delivery) []string {
+	last := ""
+	if d.LastAttempt != nil {
+		last = outcomeOf(*d.LastAttempt)
+	}
+	return []string{
+		d.Id.String(), string(d.Event), d.InteractionId.String(), string(d.State), fmt.Sprint(d.AttemptsMade), timeOf(&d.CreatedAt), last,
+	}
+}
+
+func deliveryFields(d client.Delivery) [][2]string {
+	waits := ""
+	if d.WaitsFor != nil {
+		waits = d.WaitsFor.String() + " (its STARTED)"
+	}
+	fields := [][2]string{
+		{"id", d.Id.String()},
+		{"event", string(d.Event)},
+		{"interaction", d.InteractionId.String()},
+		{"webhook", d.WebhookId.String()},
+		{"operation", d.OperationId.String()},
+		{"state", string(d.State)},
+		{"waits for", waits},
+		{"created", timeOf(&d.CreatedAt)},
+		{"next attempt", timeOf(d.NextAttemptAt)},
+		{"delivered", timeOf(d.DeliveredAt)},
+	}
+	if d.Attempts != nil {
+		for _, attempt := range *d.Attempts {
+			fields = append(fields, [2]string{
+				fmt.Sprintf("attempt %d", attempt.Number),
+				timeOf(&attempt.StartedAt) + "  " + outcomeOf(attempt) + " in " + attempt.Duration + quoteResponse(attempt),
+			})
+		}
+	}
+	return fields
+}
+
+// testFields are the fields of the answer to a test.
+func testFields(t client.TestResult) [][2]string {
+	return [][2]string{
+		{"outcome", outcomeOf(t.Attempt)}, {"took", t.Attempt.Duration}, {"answered", strings.TrimPrefix(quoteResponse(t.Attempt), ": ")},
+	}
+}
+
+// outcomeOf says in a few words what came of an attempt.
+func outcomeOf(t client.Attempt) string {
+	var words []string
+	if t.Failure == nil {
+		words = append(words, "acknowledged")
+	} else {
+		words = append(words, string(*t.Failure))
+	}
+	if t.Status != nil && *t.Status != 0 {
+		words = append(words, fmt.Sprint(*t.Status))
+	}
+	if t.Error != nil && *t.Error != "" {
+		words = append(words, "("+*t.Error+")")
+	}
+	return strings.Join(words, " ")
+}
+
+// responseRunesMax is how much of a response is shown in a line; --json shows all that was kept.
+const responseRunesMax = 200
+
+func quoteResponse(t client.Attempt) string {
+	if t.Response == nil || *t.Response == "" {
+		return ""
+	}
+	runes := []rune(*t.Response)
+	if len(runes) > responseRunesMax {
+		return ": " + string(runes[:responseRunesMax]) + "…"
+	}
+	return ": " + string(runes)
+}

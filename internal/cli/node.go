@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/hookswitch/hookswitch/internal/api"
+	"github.com/hookswitch/hookswitch/internal/config"
+	"github.com/hookswitch/hookswitch/internal/delivery"
+	"github.com/hookswitch/hookswitch/internal/egress"
+	"github.com/hookswitch/hookswitch/internal/store"
+)
+
+// The limits of the HTTP server. There is none on writing an answer: event streams go on for as long as somebody listens.
+const (
+	headerTimeout  = 10 * time.Second
+	readTimeout    = time.Minute
+	idleTimeout    = 2 * time.Minute
+	headerBytesMax = 32 << 10
+	// apiDrainShare is the part of the drain timeout that requests in flight may take; the rest is the deliveries'.
+	apiDrainShare = 3
+)
+
+// node is one server: a store, the engine that delivers from it and the API before it, on a listener.
+type node struct {
+	config   *config.Config
+	log      *slog.Logger
+	listener net.Listener
+	store    *store.Store
+	egress   *egress.Client
+	engine   *delivery.Engine
+	api      *api.Server
+}
+
+// openNode takes the address and opens the store. Nothing runs before [node.run], which also closes what is opened here.
+func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node, err error) {
+	n := &node{config: c, log: log}
+	if n.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen); err != nil {
+		return nil, listenError(c.Listen, err)
+	}
+	n.store, err = store.Open(ctx, store.Options{Database: c.Database, PublicURL: n.publicURL(), Lease: c.Lease, Log: log})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot use the store: %w", err), n.listener.Close())
+	}
+	version, metrics := readBuild().Version, prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	n.egress = egress.New(egress.Options{AllowPrivate: c.AllowPrivateTargets})
+	n.engine = delivery.New(delivery.Options{
+		Queue: n.store, Sender: n.egress, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(),
+		DrainTimeout: max(c.DrainTimeout-c.DrainTimeout/apiDrainShare, time.Millisecond), // zero would be its default
+	})
+	n.store.HandTo(n.engine)
+	n.api = api.New(api.Options{
+		Store: n.store, Tester: n.engine, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(),
+	})
+	return n, nil
+}
+
+// localURL returns the URL of the server as this machine reaches it.
+func (n *node) localURL() string {
+	address, err := netip.ParseAddrPort(n.listener.Addr().String())
+	if err == nil && address.Addr().IsUnspecified() {
+		return fmt.Sprintf("http://127.0.0.1:%d", address.Port())
+	}
+	return "http://" + n.listener.Addr().String()
+}
+
+func (n *node) publicURL() string {
+	return firstOf(n.config.PublicURL, n.localURL())
+}
+
+// run serves until ctx ends or a part of the node fails, and then ends in order: the HTTP server, the engine, the store,
+// so that whatever an outer part has accepted is still committed by an inner one. ready is called when requests are
+// served, with the admin key if one was made.
+func (n *node) run(ctx context.Context, ready func(newKey string)) (err error) {
+	defer func() { err = errors.Join(err, n.store.Close()) }()
+	stopStore := start(ctx, n.store.Run)
+	defer func() { err = errors.Join(err, stopStore.stop()) }()
+	newKey, err := n.ensureAdminKey(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("keep the admin key: %w", err), n.listener.Close())
+	}
+	defer n.egress.Close()
+	engine := start(ctx, n.engine.Run)
+	defer func() { err = errors.Join(err, engine.stop()) }()
+	web := start(ctx, n.serve)
+	defer func() { err = errors.Join(err, web.stop()) }()
+	ready(newKey)
+	select {
+	case <-ctx.Done():
+		n.log.Info("ending", "drain_timeout", n.config.DrainTimeout)
+	case <-stopStore.ended:
+	case <-engine.ended:
+	case <-web.ended:
+	}
+	return nil
+}
+
+// serve answers requests until ctx ends, then those that are in flight.
+func (n *node) serve(ctx context.Context) error {
+	server := &http.Server{
+		Handler: n.api.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: headerBytesMax, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
+	}
+	defer context.AfterFunc(ctx, n.api.Drain)()
+	return serveUntil(ctx, server, n.listener, n.config.DrainTimeout/apiDrainShare)
+}
+
+// part is one running part of a node.
+type part struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+	err    error // written before ended is closed
+}
+
+// start runs a part under a context of its own, which ends only when the part is stopped.
+func start(ctx context.Context, run func(context.Context) error) *part {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &part{cancel: cancel, ended: make(chan struct{})}
+	go func() {
+		defer close(p.ended)
+		p.err = run(ctx)
+	}()
+	return p
+}
+
+// stop ends the part and waits for it.
+func (p *part) stop() error {
+	p.cancel()
+	<-p.ended
+	return p.err
+}
+
+// adminKeyPrefix marks an admin key, for those who look for leaked credentials.
+const adminKeyPrefix = "hsk_"
+
+// ensureAdminKey keeps the configured admin key or, where there is none at all, makes one and returns it.
+func (n *node) ensureAdminKey(ctx context.Context) (made string, err error) {
+	key := n.config.AdminKey.Reveal()
+	if key == "" {
+		if n.store.HasAdminKey() {
+			return "", nil
+		}
+		var random [32]byte
+		rand.Read(random[:]) // never fails: see crypto/rand
+		made = adminKeyPrefix + base64.RawURLEncoding.EncodeToString(random[:])
+		key = made
+	}
+	return made, n.store.SetAdminKey(ctx, time.Now(), sha256.Sum256([]byte(key)))
+}

@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/hookswitch/hookswitch/client"
+)
+
+const contentJSON = "application/json"
+
+// jsonBody makes the body of a request.
+func jsonBody(document any) (io.Reader, error) {
+	raw, err := json.Marshal(document)
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	return bytes.NewReader(raw), nil
+}
+
+// parseID reads an id from the command line.
+func parseID(text string) (uuid.UUID, error) {
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return uuid.UUID{}, usageErrorf("%q is not an id of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", clean(text))
+	}
+	return id, nil
+}
+
+// idempotencyFlag adds the flag for the key under which a repeated command changes nothing twice.
+func idempotencyFlag(cmd *cobra.Command) func() client.RequestEditorFn {
+	key := cmd.Flags().String("idempotency-key", "", "repeating the command with the same key changes nothing twice")
+	return func() client.RequestEditorFn {
+		return func(_ context.Context, r *http.Request) error {
+			if *key != "" {
+				r.Header.Set("Idempotency-Key", *key)
+			}
+			return nil
+		}
+	}
+}
+
+// listAllMax bounds how many items --all holds; the document then says with nextCursor that there are more.
+const listAllMax = 100_000
+
+// listing are the flags of a command that lists.
+type listing struct {
+	cmd    *cobra.Command
+	fields map[string]string // from flags to parameters of the query
+	all    bool
+	json   bool
+}
+
+// filter is a flag that becomes a parameter of a list's query. The server judges its value, so that there is one judge.
+type filter struct{ flag, parameter, usage string }
+
+func listFlags(cmd *cobra.Command, filters ...filter) *listing {
+	l := &listing{cmd: cmd, fields: map[string]string{}}
+	paging := []filter{
+		{"limit", "limit", "how many at most, 1 to 200 (default 50)"},
+		{"cursor", "cursor", "the nextCursor of the answer before"},
+	}
+	for _, f := range append(filters, paging...) {
+		cmd.Flags().String(f.flag, "", f.usage)
+		l.fields[f.flag] = f.parameter
+	}
+	cmd.Flags().BoolVar(&l.all, "all", false, "follow the cursors to the end")
+	jsonFlag(cmd, &l.json)
+	return l
+}
+
+// query returns the parameters that were given.
+func (l *listing) query() url.Values {
+	q := url.Values{}
+	for flag, parameter := range l.fields {
+		if f := l.cmd.Flags().Lookup(flag); f.Changed {
+			q.Set(parameter, f.Value.String())
+		}
+	}
+	if l.all && !q.Has("limit") {
+		q.Set("limit", "200")
+	}
+	return q
+}
+
+// withQuery sets the query of a request.
+func withQuery(q url.Values) client.RequestEditorFn {
+	return func(_ context.Context, r *http.Request) error {
+		r.URL.RawQuery = q.Encode()
+		return nil
+	}
+}
+
+// items is a list as the API answers it.
+type items struct {
+	Items      []json.RawMessage `json:"items"`
+	NextCursor string            `json:"nextCursor,omitempty"`
+}
+
+// fetch reads a list, all of it when that was asked for.
+func (l *listing) fetch(call func(client.RequestEditorFn) ([]byte, error)) (items, error) {
+	all, q := items{Items: []json.RawMessage{}}, l.query()
+	for {
+		raw, err := call(withQuery(q))
+		if err != nil {
+			return items{}, err
+		}
+		var page items
+		if err := json.Unmarshal(raw, &page); err != nil {
+			return items{}, fmt.Errorf("read list: %w", err)
+		}
+		all.Items = append(all.Items, page.Items...)
+		all.NextCursor = page.NextCursor
+		if !l.all || page.NextCursor == "" || len(all.Items) >= listAllMax {
+			return all, nil
+		}
+		q.Set("cursor", page.NextCursor)
+	}
+}
+
+// showList prints a list: the document, or a row for each item.
+func showList[T any](a *app, l *listing, list items, header []string, row func(T) []string) error {
+	if l.json {
+		return a.printJSON(list)
+	}
+	rows := make([][]string, len(list.Items))
+	for i, raw := range list.Items {
+		var item T
+		if err := json.Unmarshal(raw, &item); err != nil {
+			return fmt.Errorf("read list: %w", err)
+		}
+		rows[i] = row(item)
+	}
+	if err := a.printTable(header, rows); err != nil {
+		return err
+	}
+	if list.NextCursor != "" {
+		a.tell("There are more: --all shows them, or --cursor " + clean(list.NextCursor) + "\n")
+	}
+	return nil
+}
+
+// showOne prints a record: the document, or its fields.
+func showOne[T any](a *app, raw []byte, asJSON bool, fields func(T) [][2]string) error {
+	if asJSON {
+		return a.printJSON(raw)
+	}
+	var record T
+	if err := json.Unmarshal(raw, &record); err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	return a.printFields(fields(record)...)
+}

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hookswitch/hookswitch/internal/config"
+)
+
+const serveLong = `Run the server: accept interactions over HTTP, commit them with their events, and deliver these to the webhooks.
+
+It takes its configuration from flags, the environment (HOOKSWITCH_...), a YAML file and the default file, in this order;
+` + "`hookswitch config`" + ` shows what is in force. The first start on a new database makes an admin key and prints it once.
+
+SIGTERM or Ctrl-C ends it: /readyz answers 503, requests and deliveries in flight are finished within --drain-timeout, and
+what is left is delivered after the next start. A second signal ends it at once; nothing that was acknowledged is lost.`
+
+func (a *app) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long:  serveLong,
+		Example: `  hookswitch serve
+  HOOKSWITCH_ADMIN_KEY=$(cat admin.key) hookswitch serve --listen :8480 --public-url https://hookswitch.example
+  hookswitch serve --allow-private-targets 127.0.0.0/8   # webhooks to this machine, over http too`,
+		Args: args(),
+	}
+	load := a.configFlags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := load()
+		if err != nil {
+			return err
+		}
+		return a.serve(cmd.Context(), c)
+	}
+	return cmd
+}
+
+func (a *app) serve(ctx context.Context, c *config.Config) error {
+	log, err := a.logger(c.Log)
+	if err != nil {
+		return err
+	}
+	n, err := openNode(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	err = n.run(ctx, func(newKey string) {
+		if newKey != "" {
+			a.tell(newKeyText(newKey))
+		}
+		log.Info("listening", "url", n.localURL(), "public_url", n.publicURL(), "database", c.Database, "version", readBuild().Version)
+	})
+	if err == nil {
+		log.Info("ended")
+	}
+	return err
+}
+
+// newKeyText shows a new admin key, once: the store keeps its hash alone.
+func newKeyText(key string) string {
+	return fmt.Sprintf(`
+This is a new store, so an admin key was made. It is shown here and never again:
+
+  %s
+
+Put it where only you can read it. The client commands take it from the environment:
+
+  export %s=%s
+  hookswitch interactions list
+
+`, key, keyEnv, key)
+}

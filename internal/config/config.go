@@ -1,0 +1,116 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+// EnvPrefix is the beginning of the environment's name of every key.
+const EnvPrefix = "HOOKSWITCH_"
+
+// Config is everything that an operator decides about a server. The keys are documented in the default file, see [Default].
+type Config struct {
+	Listen   string
+	Database string
+	// PublicURL has no slash at its end; it is empty when it is to be made from the address that is listened on.
+	PublicURL string
+	// AdminKey is zero when none is configured.
+	AdminKey            hook.Secret
+	AllowPrivateTargets []netip.Prefix
+	Log                 Log
+	DrainTimeout        time.Duration
+	Lease               time.Duration
+
+	settings []Setting
+}
+
+// Log is how the log is written.
+type Log struct {
+	Format string
+	Level  string
+}
+
+// The formats of the log.
+const (
+	// LogText is for people.
+	LogText = "text"
+	// LogJSON is one JSON object per line.
+	LogJSON = "json"
+)
+
+// key is one row of the table of keys.
+type key struct {
+	name   string
+	secret bool
+	list   bool
+	// set reads a text into the configuration; its error says what would be right, without the value.
+	set func(c *Config, text string) error
+}
+
+// keys is the table of keys, in the order of the default file.
+func keys() []key {
+	return []key{
+		{name: "listen", set: into(func(c *Config) *string { return &c.Listen }, parseListen)},
+		{name: "database", set: into(func(c *Config) *string { return &c.Database }, parseDatabase)},
+		{name: "public-url", set: into(func(c *Config) *string { return &c.PublicURL }, parsePublicURL)},
+		{name: "admin-key", secret: true, set: into(func(c *Config) *hook.Secret { return &c.AdminKey }, parseAdminKey)},
+		{name: "allow-private-targets", list: true, set: into(func(c *Config) *[]netip.Prefix { return &c.AllowPrivateTargets }, parsePrefixes)},
+		{name: "log-format", set: into(func(c *Config) *string { return &c.Log.Format }, oneOf(LogText, LogJSON))},
+		{name: "log-level", set: into(func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "warn", "error"))},
+		{name: "drain-timeout", set: into(func(c *Config) *time.Duration { return &c.DrainTimeout }, between(0, DrainTimeoutMax))},
+		{name: "lease", set: into(func(c *Config) *time.Duration { return &c.Lease }, parseLease)},
+	}
+}
+
+// Key is one key of the configuration as its user sees it.
+type Key struct {
+	// Name is the key in the YAML file; the flag is the same with two dashes before it.
+	Name string
+	// Env is the variable in the environment.
+	Env string
+	// Doc is the text of the default file about the key, in one line per paragraph line.
+	Doc string
+	// Default is the default as the default file writes it.
+	Default string
+	// List says that the key takes several values, with commas between them in flags and variables.
+	List bool
+	// Secret says that the value is shown nowhere.
+	Secret bool
+}
+
+// Keys returns every key, in the order of the default file.
+func Keys() []Key {
+	stanzas := stanzas(Default())
+	table := keys()
+	out := make([]Key, len(table))
+	for i, k := range table {
+		s := stanzas[k.name]
+		out[i] = Key{Name: k.name, Env: envName(k.name), Doc: s.doc, Default: s.value, List: k.list, Secret: k.secret}
+	}
+	return out
+}
+
+// Usage returns the first sentence about the key, for a flag's help.
+func (k Key) Usage() string {
+	first, _, _ := strings.Cut(strings.ReplaceAll(k.Doc, "\n", " "), ". ")
+	return strings.TrimSuffix(first, ".")
+}
+
+func envName(name string) string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// Setting is a key with the value that is in force and where it came from.
+type Setting struct {
+	Key
+	// Value is the text that was given; three stars for a secret.
+	Value string
+	// Origin is the place, for example "flag --listen" or "/etc/hookswitch.yaml:3".
+	Origin string
+}
+
+// Settings returns every key with its value and the place it came from, in the order of the default file.
+func (c *Config) Settings() []Setting { return c.settings }
