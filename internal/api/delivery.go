@@ -1,0 +1,152 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hookswitch/hookswitch/interaction"
+	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/store"
+)
+
+// Delivery is one event on its way to one webhook, as it is shown.
+type Delivery struct {
+	ID            hook.DeliveryID    `json:"id" format:"uuid"`
+	WebhookID     hook.WebhookID     `json:"webhookId" format:"uuid"`
+	InteractionID hook.InteractionID `json:"interactionId" format:"uuid"`
+	Event         EventKind          `json:"event"`
+	OperationID   hook.OperationID   `json:"operationId" format:"uuid" doc:"The event's own id, the same for all its deliveries and attempts."`
+	State         DeliveryState      `json:"state"`
+	AttemptsMade  int                `json:"attemptsMade"`
+	CreatedAt     instant            `json:"createdAt"`
+	NextAttemptAt instant            `json:"nextAttemptAt,omitzero" doc:"When a pending one is due; absent while it is being sent or waits."`
+	DeliveredAt   instant            `json:"deliveredAt,omitzero" doc:"When it was acknowledged."`
+	WaitsFor      *hook.DeliveryID   `json:"waitsFor,omitempty" format:"uuid" doc:"The delivery of the STARTED that this FINISHED must not overtake."`
+	LastAttempt   *Attempt           `json:"lastAttempt,omitempty"`
+	Attempts      []Attempt          `json:"attempts,omitempty" nullable:"false" doc:"All attempts, in the answer that shows one delivery."`
+}
+
+// DeliveryList is a part of a list of deliveries.
+type DeliveryList struct {
+	Items      []Delivery `json:"items" nullable:"false"`
+	NextCursor string     `json:"nextCursor,omitempty" doc:"Absent at the end."`
+}
+
+// Attempt is one POST of a delivery and what came of it.
+type Attempt struct {
+	Number    int      `json:"number" doc:"Counts over the whole life of the delivery, replays included."`
+	StartedAt instant  `json:"startedAt"`
+	Duration  duration `json:"duration"`
+	Status    int      `json:"status,omitempty" doc:"The HTTP status, where there was a response."`
+	Failure   Failure  `json:"failure,omitempty" doc:"Absent when the attempt was acknowledged."`
+	Error     string   `json:"error,omitempty" doc:"The failure in words."`
+	Response  string   `json:"response,omitempty" doc:"The beginning of the response body."`
+}
+
+func showAttempt(a *hook.Attempt) Attempt {
+	return Attempt{
+		Number: a.Number, StartedAt: instant{a.StartedAt}, Duration: duration(hook.Duration(a.Duration.Truncate(time.Microsecond)).String()),
+		Status: a.Status, Failure: Failure(a.Failure.String()), Error: a.Error, Response: strings.ToValidUTF8(string(a.Response), "\uFFFD"),
+	}
+}
+
+func showDelivery(d *store.Delivery) Delivery {
+	shown := Delivery{
+		ID: d.ID, WebhookID: d.Webhook, InteractionID: d.Interaction, Event: EventKind(d.Event), OperationID: d.Operation,
+		State: DeliveryState(d.State.String()), AttemptsMade: d.AttemptsMade, CreatedAt: instant{d.CreatedAt},
+		NextAttemptAt: instant{d.NextAttemptAt}, DeliveredAt: instant{d.DeliveredAt}, WaitsFor: d.WaitsFor,
+	}
+	if d.LastAttempt != nil {
+		last := showAttempt(d.LastAttempt)
+		shown.LastAttempt = &last
+	}
+	for i := range d.Attempts {
+		shown.Attempts = append(shown.Attempts, showAttempt(&d.Attempts[i]))
+	}
+	return shown
+}
+
+type listDeliveriesInput struct {
+	request
+	Page
+	State         DeliveryState      `query:"state"`
+	WebhookID     hook.WebhookID     `query:"webhookId" format:"uuid"`
+	InteractionID hook.InteractionID `query:"interactionId" format:"uuid"`
+	Event         EventKind          `query:"event"`
+	From          time.Time          `query:"from" doc:"Created at this time or later."`
+	To            time.Time          `query:"to" doc:"Created before this time."`
+}
+
+func (in *listDeliveriesInput) filter() store.DeliveryFilter {
+	f := store.DeliveryFilter{
+		Webhook: in.WebhookID, Interaction: in.InteractionID, Event: interaction.Event(in.Event), From: in.From, To: in.To,
+	}
+	for _, state := range deliveryStates() {
+		if state.String() == string(in.State) {
+			f.State = state
+		}
+	}
+	return f
+}
+
+func rowListDeliveries() row {
+	return row{
+		id: "listDeliveries", tag: "deliveries", summary: "List deliveries", about: "Newest first.",
+		status: http.StatusOK, answer: DeliveryList{},
+	}
+}
+
+func (s *Server) listDeliveries(ctx context.Context, in *listDeliveriesInput) (*answer, error) {
+	found, next, err := s.store.Deliveries(ctx, in.center.Number, in.filter(), in.page())
+	if errors.Is(err, hook.ErrBadID) {
+		return nil, badCursor("query.cursor")
+	} else if err != nil {
+		return nil, err
+	}
+	list := DeliveryList{Items: make([]Delivery, len(found)), NextCursor: next}
+	for i, d := range found {
+		list.Items[i] = showDelivery(d)
+	}
+	return done(http.StatusOK, list)
+}
+
+type deliveryInput struct {
+	request
+	ID hook.DeliveryID `path:"id" format:"uuid" doc:"The delivery's id."`
+}
+
+func rowGetDelivery() row {
+	return row{
+		id: "getDelivery", tag: "deliveries", summary: "Read a delivery with all its attempts", about: "Also after its webhook was deleted.",
+		status: http.StatusOK, answer: Delivery{},
+	}
+}
+
+func (s *Server) getDelivery(ctx context.Context, in *deliveryInput) (*answer, error) {
+	d, err := s.store.Delivery(ctx, in.center.Number, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return done(http.StatusOK, showDelivery(d))
+}
+
+func rowReplayDelivery() row {
+	return row{
+		id: "replayDelivery", tag: "deliveries", summary: "Deliver again",
+		about: "Gives a delivered or exhausted delivery a new budget of attempts; the body and the operation id stay the same. " +
+			"One that is still pending is a conflict.",
+		status: http.StatusAccepted, answer: Delivery{}, errors: []int{http.StatusConflict},
+	}
+}
+
+func (s *Server) replayDelivery(ctx context.Context, in *deliveryInput) (*answer, error) {
+	replayed := func(d *store.Delivery) (*answer, error) { return done(http.StatusAccepted, showDelivery(d)) }
+	d, err := s.store.ReplayDelivery(ctx, in.center.Number, in.ID, in.now, once(in.call, replayed))
+	if err != nil {
+		return nil, err
+	}
+	return replayed(d)
+}

@@ -1,0 +1,114 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// routeUnknown is the route label of requests to no route, so that paths that callers make up make no new series.
+const routeUnknown = "unknown"
+
+// metrics are the server's own, and the page that shows all.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	page     http.Handler
+}
+
+func newMetrics(r *prometheus.Registry) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "hookswitch_api_requests_total", Help: "Requests by route and class of status.",
+		}, []string{"route", "class"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "hookswitch_api_request_duration_seconds", Help: "Time from the request's header to the end of the answer, by route.",
+			Buckets: []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .25, .5, 1, 5, 30, 60},
+		}, []string{"route"}),
+		page: promhttp.HandlerFor(r, promhttp.HandlerOpts{}),
+	}
+	r.MustRegister(m.requests, m.duration)
+	return m
+}
+
+// Handler returns the server as one handler.
+func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
+
+// serve is around every request: headers for all answers, the last resort for panics, one line and two metrics at the end.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	c := &call{ResponseWriter: w, server: s, r: r, now: s.now()}
+	begun := time.Now() // a duration is measured by the monotonic clock, whatever time the server was told
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	defer func() {
+		if cause := recover(); cause != nil {
+			c.recovered(cause)
+		}
+		s.observe(c, time.Since(begun))
+	}()
+	s.mux.ServeHTTP(c, r)
+}
+
+// recovered answers a request whose handler panicked, where nothing was answered yet.
+func (c *call) recovered(cause any) {
+	if cause == http.ErrAbortHandler { //nolint:errorlint // the very value, by its contract
+		panic(cause)
+	}
+	p := c.server.internal(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
+	if c.status == 0 {
+		c.send(nil, p)
+	}
+}
+
+func (s *Server) observe(c *call, took time.Duration) {
+	pattern := c.r.Pattern
+	if pattern == "" || pattern == "/" {
+		pattern = routeUnknown
+	}
+	s.metrics.requests.WithLabelValues(pattern, statusClass(c.status)).Inc()
+	s.metrics.duration.WithLabelValues(pattern).Observe(took.Seconds())
+	if ctx := c.r.Context(); s.log.Enabled(ctx, slog.LevelDebug) {
+		s.log.LogAttrs(ctx, slog.LevelDebug, "request answered", slog.String("method", c.r.Method), slog.String("route", pattern),
+			slog.String("path", clip(c.r.URL.Path)), slog.Int("status", c.status), slog.Duration("took", took),
+			slog.String("contactCenter", string(c.center.ID)))
+	}
+}
+
+func statusClass(status int) string {
+	classes := [...]string{"0xx", "1xx", "2xx", "3xx", "4xx", "5xx"}
+	if class := status / 100; class < len(classes) {
+		return classes[class]
+	}
+	return "other"
+}
+
+// unknownPath answers what no route is for: 405 where the path has other methods, 404 elsewhere.
+func (s *Server) unknownPath(w http.ResponseWriter, r *http.Request) {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		if _, pattern := s.mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	p := newProblem(http.StatusNotFound, "there is nothing at this path")
+	if len(allowed) > 0 && !slices.Contains(allowed, r.Method) {
+		p = newProblem(http.StatusMethodNotAllowed, "this path is for "+strings.Join(allowed, ", ")).
+			with("Allow", strings.Join(allowed, ", "))
+	}
+	if c, ok := w.(*call); ok { // every request is one: see serve
+		c.send(nil, p)
+	}
+}
+
+func (s *Server) showMetrics(context.Context, *request) (*answer, error) {
+	return &answer{stream: func(c *call) { s.metrics.page.ServeHTTP(c, c.r) }}, nil
+}

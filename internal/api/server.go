@@ -1,0 +1,162 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/store"
+)
+
+// The limits of a request, in bytes.
+const (
+	bodyBytesMax      = 1 << 20
+	batchBodyBytesMax = 8 << 20
+)
+
+// Tester sends a webhook's test; the delivery engine is one.
+type Tester interface {
+	// Test sends one signed STARTED of a made-up interaction, once, and returns what came of it.
+	Test(ctx context.Context, w *hook.Webhook) hook.Attempt
+}
+
+// Options are what a server needs.
+type Options struct {
+	Store  *store.Store
+	Tester Tester
+	// PublicURL is the base of every selfUri, without a trailing slash; the store's must be the same.
+	PublicURL string
+	// Log gets one line per request at the level debug, and internal errors; nil means nothing is logged.
+	Log *slog.Logger
+	// Now tells the time; nil means time.Now.
+	Now func() time.Time
+	// Random is where ids and secrets come from, safe for concurrent use; nil means crypto/rand.
+	Random io.Reader
+	// Metrics is where the server's metrics are registered and what /metrics shows; nil means a registry of its own. One
+	// registry serves one server.
+	Metrics *prometheus.Registry
+	// Version is the program's.
+	Version string
+}
+
+// Server answers the HTTP API.
+type Server struct {
+	store     *store.Store
+	tester    Tester
+	publicURL string
+	version   string
+	log       *slog.Logger
+	clock     func() time.Time
+	random    io.Reader
+
+	mux      *http.ServeMux
+	huma     huma.API
+	metrics  *metrics
+	document []byte
+	// changes is the shape of one change of a batch.
+	changes *shape
+	// centers remembers contact centres by number (hook.ContactCenterNumber to hook.ContactCenter).
+	centers sync.Map
+	waits   waits
+}
+
+// waits is what requests that wait for events share.
+type waits struct {
+	// count is how many wait.
+	count atomic.Int64
+	// draining is closed when they must end.
+	draining chan struct{}
+	once     sync.Once
+}
+
+// New makes a server. It starts nothing.
+func New(o Options) *Server {
+	s := &Server{
+		store: o.Store, tester: o.Tester, publicURL: o.PublicURL, version: o.Version,
+		log: o.Log, clock: o.Now, random: o.Random, mux: http.NewServeMux(),
+	}
+	s.waits.draining = make(chan struct{})
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	s.metrics = newMetrics(o.Metrics)
+	s.huma = humago.New(s.mux, s.config())
+	s.routes()
+	s.serveDocument()
+	return s
+}
+
+// routes is the whole API. The noun's file has the row and the handler.
+func (s *Server) routes() {
+	route(s, "POST /v1/interactions", rowCreateInteraction(), s.createInteraction)
+	route(s, "GET /v1/interactions", rowListInteractions(), s.listInteractions)
+	route(s, "GET /v1/interactions/{id}", rowGetInteraction(), s.getInteraction)
+	route(s, "POST /v1/interactions/{id}/submit", rowSubmitInteraction(), s.submitInteraction)
+	route(s, "POST /v1/interactions/{id}/accept", rowAcceptInteraction(), s.acceptInteraction)
+	route(s, "POST /v1/interactions/{id}/return", rowReturnInteraction(), s.returnInteraction)
+	route(s, "POST /v1/interactions/{id}/stop", rowStopInteraction(), s.stopInteraction)
+	route(s, "POST /v1/interactions/batch", s.rowChangeInteractions(), s.changeInteractions)
+
+	route(s, "POST /v1/webhooks", rowCreateWebhook(), s.createWebhook)
+	route(s, "GET /v1/webhooks", rowListWebhooks(), s.listWebhooks)
+	route(s, "GET /v1/webhooks/{id}", rowGetWebhook(), s.getWebhook)
+	route(s, "PATCH /v1/webhooks/{id}", rowUpdateWebhook(), s.updateWebhook)
+	route(s, "DELETE /v1/webhooks/{id}", rowDeleteWebhook(), s.deleteWebhook)
+	route(s, "POST /v1/webhooks/{id}/enable", rowEnableWebhook(), s.enableWebhook)
+	route(s, "POST /v1/webhooks/{id}/disable", rowDisableWebhook(), s.disableWebhook)
+	route(s, "POST /v1/webhooks/{id}/test", rowTestWebhook(), s.testWebhook)
+
+	route(s, "GET /v1/deliveries", rowListDeliveries(), s.listDeliveries)
+	route(s, "GET /v1/deliveries/{id}", rowGetDelivery(), s.getDelivery)
+	route(s, "POST /v1/deliveries/{id}/replay", rowReplayDelivery(), s.replayDelivery)
+	route(s, "GET /v1/events", rowListEvents(), s.listEvents)
+
+	route(s, "POST /v1/contact-centers", rowCreateContactCenter(), s.createContactCenter)
+	route(s, "GET /v1/contact-centers", rowListContactCenters(), s.listContactCenters)
+	route(s, "GET /v1/contact-centers/{id}", rowGetContactCenter(), s.getContactCenter)
+
+	route(s, "GET /nexus/v3/chat/sessions/{sessionId}/{interactionId}", rowReadChat(), s.readChat)
+	route(s, "GET /nexus/v3/securemail/{sessionId}/{interactionId}", rowReadEmail(), s.readEmail)
+
+	route(s, "GET /healthz", rowHealth(), s.health)
+	route(s, "GET /readyz", rowReady(), s.ready)
+	route(s, "GET /metrics", rowMetrics(), s.showMetrics)
+}
+
+// Drain ends the requests that wait for events and makes /readyz say no. It is called before the http.Server's Shutdown,
+// which waits for every request.
+func (s *Server) Drain() { s.waits.once.Do(func() { close(s.waits.draining) }) }
+
+// now is the time in the precision that the API and the store keep.
+func (s *Server) now() time.Time { return s.clock().UTC().Truncate(time.Millisecond) }
+
+// newID makes a time-ordered identifier.
+func (s *Server) newID(now time.Time) (hook.UUID, error) {
+	var random [10]byte
+	if _, err := io.ReadFull(s.random, random[:]); err != nil {
+		return hook.UUID{}, fmt.Errorf("read randomness: %w", err)
+	}
+	return hook.V7(now, random), nil
+}
+
+func (s *Server) registry() huma.Registry { return s.huma.OpenAPI().Components.Schemas }
