@@ -1,4 +1,4 @@
-package hookswitch_test
+package tidy_test
 
 import (
 	"os"

@@ -62,7 +62,7 @@ func law() []house {
 		{
 			folder: "internal/config",
 			own:    []string{"internal/hook"},
-			others: []string{"github.com/goccy/go-yaml", "github.com/caarlos0/env/v11"},
+			others: []string{"github.com/goccy/go-yaml"},
 		},
 
 		// The programs.
@@ -74,6 +74,7 @@ func law() []house {
 			},
 			others: []string{
 				"github.com/spf13/cobra", "github.com/lmittmann/tint", "github.com/jedib0t/go-pretty/v6", "github.com/google/uuid",
+				"github.com/prometheus/client_golang", // it makes the one registry that all parts share
 			},
 		},
 		{folder: "cmd/hookswitch", own: []string{"internal/cli"}},

@@ -11,8 +11,10 @@ import (
 
 // The bounds of a page of a list, in rows.
 const (
+	// PageLimitDefault is how many rows a page has when nobody says.
 	PageLimitDefault = 50
-	PageLimitMax     = 200
+	// PageLimitMax is how many rows a page has at most.
+	PageLimitMax = 200
 )
 
 // Page says which part of a list is wanted.
