@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+)
+
+// The options of a run.
+type options struct {
+	quick       bool
+	rounds      int
+	seconds     float64
+	concurrency int
+	share       float64
+	lag         int
+	order       order
+	batch       int
+	batchConns  int
+	out         string
+	only        *regexp.Regexp
+	server      string
+	extras      extras
+
+	serveArguments []string
+}
+
+// The extras are scenarios of their own; when one is asked for the comparison is left out.
+type extras struct {
+	history   int64
+	restart   bool
+	isolation bool
+}
+
+const usageText = `Bench measures how fast hookswitch delivers on this machine, against two limits measured in the same run:
+
+  raw    a client that only signs and POSTs to the sink (raw-lean: the same without net/http)
+  relay  a handler that accepts the same request, signs and POSTs it on, and stores nothing
+         (relay answers at once and POSTs from a pool; relay-waits answers when the sink has; the faster one counts)
+
+Generator, target and sink are processes of their own. Each trial ends when every acknowledged event has arrived and its
+outcome is recorded; deliveries per second count from the first request to the last arrival. See README.md beside this program.
+
+Usage:
+  go run ./bench                    compare; less than 6 minutes
+  go run ./bench -quick             a rough answer in half a minute
+  go run ./bench -history 2000000   is it as fast on a store with so many deliveries? some minutes
+  go run ./bench -restart           how soon after kill -9 and restart does old work arrive?
+  go run ./bench -isolation         does a receiver that hangs slow down a healthy one?
+
+Flags:
+`
+
+var errUsage = errors.New("wrong usage")
+
+func parseOptions(arguments []string, printed io.Writer) (options, error) {
+	var o options
+	var ids, only, serve string
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(printed)
+	f.Usage = func() {
+		_, _ = io.WriteString(printed, usageText) // as flag does with its own part of the text
+		f.PrintDefaults()
+	}
+	f.BoolVar(&o.quick, "quick", false, "one short round of the rows that matter most")
+	f.IntVar(&o.rounds, "rounds", 3, "how often everything is measured; the table shows medians")
+	f.Float64Var(&o.seconds, "seconds", 3, "how long each trial sends")
+	f.IntVar(&o.concurrency, "concurrency", 256, "the webhook's concurrency where there is one webhook, and the relay's")
+	f.Float64Var(&o.share, "stops", 0.5, "the share of events that stop an interaction (FINISHED); the others create one (STARTED)")
+	f.IntVar(&o.lag, "lag", 1024, "how many interactions lie between a create and its stop, at least")
+	f.StringVar(&ids, "ids", string(scattered), "ids of interactions: v4 (random, as callers choose them) or v7 (ordered by time)")
+	f.IntVar(&o.batch, "batch", 100, "changes in one batch call")
+	f.IntVar(&o.batchConns, "batch-conns", 8, "connections that send batch calls")
+	f.StringVar(&o.out, "out", "bench/results", "the `folder` for raw results, one file of JSON lines for each run")
+	f.StringVar(&only, "only", "", "measure only the rows whose name matches this `expression`")
+	f.StringVar(&o.server, "server", "", "measure this hookswitch `binary` instead of building one")
+	f.StringVar(&serve, "serve", "", "more `arguments` for hookswitch serve, separated by spaces")
+	f.Int64Var(&o.extras.history, "history", 0, "fill a store with this many `deliveries`, and compare it with an empty one")
+	f.BoolVar(&o.extras.restart, "restart", false, "kill hookswitch under load and restart it")
+	f.BoolVar(&o.extras.isolation, "isolation", false, "measure a healthy webhook with and without a hanging one beside it")
+	if err := f.Parse(arguments); err != nil {
+		return o, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	o.serveArguments = strings.Fields(serve)
+	if o.quick {
+		o.rounds, o.seconds = 1, 1.5
+	}
+	var err error
+	if o.only, err = regexp.Compile(only); err != nil {
+		return o, fmt.Errorf("%w: -only: %w", errUsage, err)
+	}
+	o.order = order(ids)
+	return o, o.validate(f.Args())
+}
+
+func (o options) validate(rest []string) error {
+	var problems []error
+	demand := func(ok bool, what string) {
+		if !ok {
+			problems = append(problems, fmt.Errorf("%w: %s", errUsage, what))
+		}
+	}
+	demand(len(rest) == 0, fmt.Sprintf("arguments %q are not understood", rest))
+	demand(o.rounds >= 1 && o.rounds <= 100, "-rounds is 1 to 100")
+	demand(o.seconds >= 0.1 && o.seconds <= 60, "-seconds is 0.1 to 60")
+	demand(o.concurrency >= 1 && o.concurrency <= 1024, "-concurrency is 1 to 1024")
+	demand(o.share >= 0 && o.share <= 0.5, "-stops is 0 to 0.5: an interaction is stopped once")
+	demand(o.lag >= 0 && o.lag <= 1_000_000, "-lag is 0 to 1000000")
+	demand(o.order == scattered || o.order == ascending, "-ids is v4 or v7")
+	demand(o.batch >= 1 && o.batch <= 1000, "-batch is 1 to 1000")
+	demand(o.batchConns >= 1 && o.batchConns <= 1024, "-batch-conns is 1 to 1024")
+	demand(o.extras.history >= 0 && o.extras.history <= ledgerSequencesMax, fmt.Sprintf("-history is at most %d", ledgerSequencesMax))
+	return errors.Join(problems...)
+}
