@@ -29,6 +29,8 @@ const (
 type circuit struct {
 	// failures is how many attempts failed in a row.
 	failures int
+	// opened is when the circuit opened.
+	opened time.Time
 	// probeAt is when the next probe may go out; the zero time means that the circuit is closed.
 	probeAt time.Time
 	// wait is the time from the last probe to the next.
@@ -42,19 +44,19 @@ func (c circuit) open() bool { return !c.probeAt.IsZero() }
 func (c circuit) probes(now time.Time) bool { return c.open() && !now.Before(c.probeAt) }
 
 // after returns the circuit after an attempt. The first success closes it; a failure opens it when it was one too many, and
-// puts off the next probe when it was open.
-func (c circuit) after(acknowledged bool, now time.Time, r *hook.Retry) circuit {
+// puts off the next probe when it was one. An attempt that had begun when the circuit opened is no probe.
+func (c circuit) after(acknowledged bool, began, now time.Time, r *hook.Retry) circuit {
 	if acknowledged {
 		return circuit{}
 	}
 	c.failures++
 	switch {
-	case c.open() && now.Before(c.probeAt):
-		return c // an attempt that began before the circuit opened
+	case c.open() && !began.After(c.opened):
+		return c
 	case c.open():
 		c.wait = min(2*c.wait, circuitProbeMax)
 	case c.failures >= circuitFailuresMax:
-		c.wait = min(time.Duration(r.Timeout), circuitProbeMax)
+		c.opened, c.wait = now, min(time.Duration(r.Timeout), circuitProbeMax)
 	default:
 		return c
 	}

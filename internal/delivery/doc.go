@@ -19,7 +19,9 @@
 //     receiver can hold up is needed by another one (I4). Recording never waits for a receiver.
 //  3. To the operator: every attempt is recorded under the delivery's lease, in batches that wait for nothing but the disk.
 //     A process that dies leaves its leases to end; nothing else has to happen for its work to be taken over (I2).
-//  4. Memory is bounded (I7): a lane holds at most [laneDeliveriesMax] deliveries and all lanes together [deliveriesMax].
+//  4. Memory is bounded (I7): at most [laneDeliveriesMax] deliveries wait in a lane, and all lanes together hold at most
+//     [deliveriesMax]. No lane takes more than it leaves free, and each may hold [laneDeliveriesMin] whatever the others
+//     hold, so that slow ones never use up the room of another (I4).
 //     Beyond that a delivery stays in the store, due, and is claimed when its lane has room again.
 //
 // # The circuit

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// deliveriesMax bounds the deliveries that all lanes hold in memory, in flight or not.
+	// deliveriesMax bounds the deliveries that all lanes hold in memory, in flight or not, beside laneDeliveriesMin in each.
 	deliveriesMax = 16_384
 	// DrainTimeoutDefault is how long POSTs in flight may take to finish when the engine stops.
 	DrainTimeoutDefault = 15 * time.Second
@@ -73,7 +73,10 @@ type Engine struct {
 	// sending is the context of every POST; it ends when the drain's time is over.
 	sending     context.Context //nolint:containedctx // it is the life of all POSTs, not of one call
 	stopSending context.CancelFunc
-	workers     sync.WaitGroup
+	// beginning is the context of whatever comes before a POST; it ends when the drain begins.
+	beginning     context.Context //nolint:containedctx // as above
+	stopBeginning context.CancelFunc
+	workers       sync.WaitGroup
 }
 
 // New makes an engine.
@@ -92,6 +95,7 @@ func New(o Options) *Engine {
 	e.recorder = newRecorder(e)
 	e.sweeper = newSweeper(e)
 	e.sending, e.stopSending = context.WithCancel(context.Background())
+	e.beginning, e.stopBeginning = context.WithCancel(e.sending)
 	return e
 }
 
@@ -116,6 +120,7 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) drain(ctx context.Context) {
 	limit := time.AfterFunc(e.options.DrainTimeout, e.stopSending)
 	defer limit.Stop()
+	e.stopBeginning()
 	e.mu.Lock()
 	e.ended = true
 	e.mu.Unlock()
@@ -129,12 +134,34 @@ func (e *Engine) drain(ctx context.Context) {
 
 // Room reports whether the webhook's lane would take a delivery now.
 func (e *Engine) Room(n hook.WebhookNumber) bool {
-	return e.running.Load() && e.held.Load() < deliveriesMax && e.lane(n).room()
+	return e.running.Load() && e.lane(n).room()
 }
 
 // Take hands a fresh, leased delivery to its webhook's lane; false means that there is no room.
 func (e *Engine) Take(d *hook.Delivery) bool {
-	return e.running.Load() && e.held.Load() < deliveriesMax && e.lane(d.Webhook).push(d)
+	return e.running.Load() && e.lane(d.Webhook).push(d)
+}
+
+// reserve makes room in memory for at most n deliveries of a lane that holds so many already, and returns for how many.
+func (e *Engine) reserve(n, holds int) int {
+	for {
+		held := e.held.Load()
+		n = min(n, share(int(held), holds))
+		if n <= 0 {
+			return 0
+		}
+		if e.held.CompareAndSwap(held, held+int64(n)) {
+			return n
+		}
+	}
+}
+
+// share is how many more deliveries a lane may hold beside those that it and all lanes hold. With them it holds no more than
+// is free: lanes that cannot get rid of theirs always leave room for others, and if there are so many that it gets scarce, a
+// lane still has its minimum.
+func share(held, holds int) int {
+	free := deliveriesMax - held - holds
+	return max((free+1)/2, laneDeliveriesMin-holds)
 }
 
 // lane returns the webhook's lane, made when it is needed first.

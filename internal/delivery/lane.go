@@ -13,6 +13,11 @@ import (
 const (
 	// laneDeliveriesMax bounds the deliveries that wait in one lane.
 	laneDeliveriesMax = 2_048
+	// laneRateMax bounds what a lane with a rate limit holds, by the time that it takes to send: less than a lease, or
+	// deliveries would wait for their turn until their leases are too short.
+	laneRateMax = 15 * time.Second
+	// laneDeliveriesMin is what a lane may hold however much the others do.
+	laneDeliveriesMin = 16
 	// laneRefillBelow is how few deliveries must wait in a lane for it to ask the store for more.
 	laneRefillBelow = laneDeliveriesMax / 2
 	// claimMax bounds one claim.
@@ -24,23 +29,34 @@ type lane struct {
 	engine *Engine
 	number hook.WebhookNumber
 
-	mu sync.Mutex // guards everything below; no other lock is taken while it is held
+	// turn is held by the worker that waits for the rate limit, so that no more than one POST is promised a time ahead.
+	turn chan struct{}
+	// limiter belongs to whoever holds the turn.
+	limiter *rate.Limiter
+
+	mu sync.Mutex // guards everything below; the queue's own lock is taken while it is held, and no other
 	// wake is for workers that wait for deliveries.
 	wake    *sync.Cond
 	waiting fifo
+	// held is how many deliveries of the lane are in memory: waiting, being sent or about to be claimed.
+	held    int
 	crew    crew
 	stopped bool
 	circuit circuit
-	behind  behind
-	limiter *rate.Limiter
-	target  *target
+	// probe is the delivery that tries an open circuit.
+	probe  *hook.Delivery
+	behind behind
+	// gathering is set while a worker waits for a POST to fill; a value in it says that it is full.
+	gathering chan struct{}
+	target    *target
 }
 
-// crew counts a lane's workers. Whoever wakes an idle worker takes it off the idle ones, so that each wake is meant for
-// one delivery and each delivery finds a worker, as long as there may be one more.
+// crew counts a lane's workers. There is a worker coming for each delivery that waits, as long as there may be one more.
 type crew struct {
 	workers int
 	idle    int
+	// coming is how many workers were woken or made and have not looked at what waits yet.
+	coming int
 	// idleLeast is the least number of idle workers since the last tidying: those were never needed.
 	idleLeast int
 	// retiring is how many woken workers find nothing to do and shall end.
@@ -58,7 +74,7 @@ type behind struct {
 }
 
 func newLane(e *Engine, n hook.WebhookNumber) *lane {
-	l := &lane{engine: e, number: n}
+	l := &lane{engine: e, number: n, turn: make(chan struct{}, 1)}
 	l.wake = sync.NewCond(&l.mu)
 	return l
 }
@@ -66,18 +82,40 @@ func newLane(e *Engine, n hook.WebhookNumber) *lane {
 // room reports whether the lane would take a fresh delivery. When it would not, that one is born due in the store, and the
 // lane remembers that there is something to claim.
 func (l *lane) room() bool {
+	w, ok := l.webhook()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open() && !l.behind.backlog {
+	if ok && l.open(w) && !l.behind.backlog {
 		return true
 	}
 	l.refuse()
 	return false
 }
 
+// webhook returns the lane's webhook as it is now; false means that nothing may be sent to it.
+func (l *lane) webhook() (*hook.Webhook, bool) {
+	w, ok := l.engine.options.Queue.WebhookByNumber(l.number)
+	return w, ok && w.Enabled && !w.Deleted()
+}
+
 // open reports whether the lane takes deliveries. The caller holds the lock.
-func (l *lane) open() bool {
-	return !l.stopped && !l.circuit.open() && l.waiting.len() < laneDeliveriesMax
+func (l *lane) open(w *hook.Webhook) bool {
+	return !l.stopped && !l.circuit.open() && l.free(&w.Settings) > 0 && share(int(l.engine.held.Load()), l.held) > 0
+}
+
+// free is how many more deliveries the lane may hold, as far as it depends on the lane alone. The caller holds the lock.
+func (l *lane) free(s *hook.Settings) int {
+	free := laneDeliveriesMax - l.waiting.len()
+	if s.RateLimit > 0 {
+		free = min(free, s.RateLimit*s.Batch.MaxEvents*int(laneRateMax/time.Second)-l.held)
+	}
+	return free
+}
+
+// drop notes that the lane holds fewer deliveries. The caller holds the lock.
+func (l *lane) drop(n int) {
+	l.held -= n
+	l.engine.held.Add(-int64(n))
 }
 
 // refuse notes that a delivery stays in the store. The caller holds the lock.
@@ -85,26 +123,33 @@ func (l *lane) refuse() { l.behind.backlog, l.behind.refused = true, true }
 
 // push adds a leased delivery and sees that a worker takes it.
 func (l *lane) push(d *hook.Delivery) bool {
-	w, ok := l.engine.options.Queue.WebhookByNumber(l.number)
+	w, ok := l.webhook()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !ok || !l.open() {
+	if !ok || !l.open(w) || l.engine.reserve(1, l.held) == 0 {
 		l.refuse()
 		return false
 	}
-	l.add(d, w.Settings.Concurrency)
+	l.held++
+	l.waiting.push(d)
+	l.rouse(w)
 	return true
 }
 
-// add queues a delivery. The caller holds the lock.
-func (l *lane) add(d *hook.Delivery, concurrency int) {
-	l.engine.held.Add(1)
-	l.waiting.push(d)
+// rouse calls a worker when more deliveries wait than workers are coming, as far as the webhook's concurrency allows. The
+// caller holds the lock.
+func (l *lane) rouse(w *hook.Webhook) {
 	switch {
+	case l.gathering != nil:
+		if l.waiting.len() >= w.Settings.Batch.MaxEvents {
+			l.filled()
+		}
+	case l.waiting.len() <= l.crew.coming:
 	case l.crew.idle > 0:
 		l.wakeOne()
-	case l.crew.workers < concurrency:
+	case l.crew.workers < w.Settings.Concurrency:
 		l.crew.workers++
+		l.crew.coming++
 		l.engine.workers.Go(l.work)
 	}
 }
@@ -112,44 +157,88 @@ func (l *lane) add(d *hook.Delivery, concurrency int) {
 // wakeOne wakes an idle worker. The caller holds the lock.
 func (l *lane) wakeOne() {
 	l.crew.idle--
+	l.crew.coming++
 	l.crew.idleLeast = min(l.crew.idleLeast, l.crew.idle)
 	l.wake.Signal()
 }
 
 // work is one worker: it sends one POST after the other.
 func (l *lane) work() {
-	for {
-		w, batch := l.next()
+	l.mu.Lock()
+	l.crew.coming--
+	l.mu.Unlock()
+	for done := 0; ; {
+		batch := l.next(done)
 		if batch == nil {
 			return
 		}
-		batch = l.more(w, batch)
-		l.send(w, batch)
-		l.engine.held.Add(-int64(len(batch)))
+		l.send(batch)
+		done = len(batch)
 	}
 }
 
-// next waits for deliveries to send; none means that the worker is not needed any more.
-func (l *lane) next() (*hook.Webhook, []*hook.Delivery) {
+// next waits for deliveries to send; none means that the worker is not needed any more. done is how many it has sent.
+func (l *lane) next(done int) []*hook.Delivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.drop(done)
+	gathered := false
 	for {
 		w, ok := l.engine.options.Queue.WebhookByNumber(l.number)
 		switch {
-		case l.stopped || !ok || l.crew.workers > w.Settings.Concurrency:
+		case l.stopped || !ok:
 			l.crew.workers--
-			return nil, nil
-		case l.waiting.len() > 0:
+			return nil
+		case l.crew.workers > w.Settings.Concurrency:
+			l.crew.workers--
+			l.rouse(w) // what it was woken for is for another one
+			return nil
+		case l.waiting.len() > 0 && l.gathering == nil:
+			if !gathered && l.gather(w.Settings.Batch) {
+				gathered = true
+				continue
+			}
 			batch := l.take(w)
 			l.refillSoon()
-			return w, batch
+			l.rouse(w)
+			return batch
 		case l.crew.retiring > 0:
 			l.crew.retiring--
 			l.crew.workers--
-			return nil, nil
+			return nil
 		}
 		l.crew.idle++
 		l.wake.Wait()
+		l.crew.coming--
+		gathered = false
+	}
+}
+
+// gather waits for the webhook's linger, or until what waits fills a POST. One worker does so for the whole lane: the others
+// leave what arrives to it. It reports whether it waited, which it does without the lock that the caller holds.
+func (l *lane) gather(b hook.Batch) bool {
+	if b.Linger <= 0 || l.waiting.len() >= b.MaxEvents {
+		return false
+	}
+	full := make(chan struct{}, 1)
+	l.gathering = full
+	l.mu.Unlock()
+	linger := time.NewTimer(time.Duration(b.Linger))
+	defer linger.Stop()
+	select {
+	case <-linger.C:
+	case <-full:
+	}
+	l.mu.Lock()
+	l.gathering = nil
+	return true
+}
+
+// filled tells the worker that gathers, if there is one, to go on. The caller holds the lock.
+func (l *lane) filled() {
+	select {
+	case l.gathering <- struct{}{}:
+	default: // nobody gathers, or it was told already
 	}
 }
 
@@ -172,45 +261,36 @@ func holds(batch []*hook.Delivery, interaction hook.Serial) bool {
 	return false
 }
 
-// more fills a POST that is not full with what arrives during the webhook's linger.
-func (l *lane) more(w *hook.Webhook, batch []*hook.Delivery) []*hook.Delivery {
-	b := w.Settings.Batch
-	if b.Linger <= 0 || len(batch) >= b.MaxEvents {
-		return batch
-	}
+// pace waits for the webhook's rate limit; false means that the batch cannot wait that long or that the engine stops.
+func (l *lane) pace(batch []*hook.Delivery) bool {
+	beginning := l.engine.beginning
 	select {
-	case <-time.After(time.Duration(b.Linger)):
-	case <-l.engine.sending.Done():
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-beginning.Done():
+		return false
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for len(batch) < b.MaxEvents && l.waiting.len() > 0 && !holds(batch, l.waiting.peek().Event.Interaction) {
-		batch = append(batch, l.waiting.pop())
-	}
-	return batch
-}
-
-// pace waits for the webhook's rate limit; false means that the engine stops.
-func (l *lane) pace(w *hook.Webhook) bool {
-	limit := w.Settings.RateLimit
-	if limit == 0 {
+	w, ok := l.webhook() // the wait for the turn may have been long
+	switch limit := rate.Limit(w.Settings.RateLimit); {
+	case !ok || !leased(batch, w, time.Now()):
+		return false
+	case limit == 0:
 		return true
+	case l.limiter == nil:
+		l.limiter = rate.NewLimiter(limit, 1)
+	default:
+		l.limiter.SetLimit(limit)
 	}
-	l.mu.Lock()
-	if l.limiter == nil || l.limiter.Limit() != rate.Limit(limit) {
-		l.limiter = rate.NewLimiter(rate.Limit(limit), 1)
-	}
-	limiter := l.limiter
-	l.mu.Unlock()
-	return limiter.Wait(l.engine.sending) == nil
+	return l.limiter.Wait(beginning) == nil
 }
 
 // settle moves the circuit after an attempt and returns what must go back to the store, because the circuit opened.
-func (l *lane) settle(acknowledged bool, now time.Time, r *hook.Retry) []*hook.Delivery {
+func (l *lane) settle(acknowledged bool, began time.Time, r *hook.Retry) []*hook.Delivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := time.Now() // under the lock, so that an attempt that passed the closed circuit began before
 	was := l.circuit.open()
-	l.circuit = l.circuit.after(acknowledged, now, r)
+	l.circuit = l.circuit.after(acknowledged, began, now, r)
 	switch {
 	case !was && l.circuit.open():
 		l.refuse()
@@ -221,13 +301,21 @@ func (l *lane) settle(acknowledged bool, now time.Time, r *hook.Retry) []*hook.D
 	return nil
 }
 
+// dismiss returns everything that waits, to go back to the store.
+func (l *lane) dismiss() []*hook.Delivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refuse()
+	return l.empty()
+}
+
 // empty removes everything that waits. The caller holds the lock.
 func (l *lane) empty() []*hook.Delivery {
 	var left []*hook.Delivery
 	for l.waiting.len() > 0 {
 		left = append(left, l.waiting.pop())
 	}
-	l.engine.held.Add(-int64(len(left)))
+	l.drop(len(left))
 	return left
 }
 
@@ -238,6 +326,7 @@ func (l *lane) stop() []*hook.Delivery {
 	l.stopped = true
 	l.crew.idle = 0
 	l.wake.Broadcast()
+	l.filled()
 	return l.empty()
 }
 
@@ -268,22 +357,23 @@ func (l *lane) due() {
 	l.refillSoon()
 }
 
-// wanted is how many deliveries a claim may bring: one when the circuit is open and a probe is due, none before that.
-func (l *lane) wanted(now time.Time) int {
+// wanted reserves room for what a claim may bring: one delivery when the circuit is open and a probe is due, none before
+// that. probe says that it is for one.
+func (l *lane) wanted(now time.Time) (want int, probe bool) {
+	w, ok := l.webhook()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.behind.refused = false
-	free := min(int64(laneDeliveriesMax-l.waiting.len()), deliveriesMax-l.engine.held.Load(), claimMax)
 	switch {
-	case l.stopped || !l.engine.running.Load():
-		return 0
+	case l.stopped || !ok || !l.engine.running.Load():
 	case !l.circuit.open():
-		return int(max(free, 0))
+		want = min(l.free(&w.Settings), claimMax)
 	case l.circuit.probes(now) && l.crew.workers == l.crew.idle && l.waiting.len() == 0:
-		return 1
-	default:
-		return 0
+		want, probe = 1, true
 	}
+	want = l.engine.reserve(want, l.held)
+	l.held += want
+	return want, probe
 }
 
 // refill claims due deliveries until the lane is full or nothing more is due.
@@ -295,7 +385,7 @@ func (l *lane) refill() {
 // claim makes one claim and reports whether another one is worth making at once.
 func (l *lane) claim(ctx context.Context) bool {
 	now := time.Now()
-	want := l.wanted(now)
+	want, probe := l.wanted(now)
 	var claimed []*hook.Delivery
 	var err error
 	if want > 0 {
@@ -304,22 +394,29 @@ func (l *lane) claim(ctx context.Context) bool {
 	if err != nil {
 		l.engine.options.Log.Warn("claiming deliveries failed; it will be tried again", "error", err)
 	}
-	left, again := l.accept(claimed, want, err != nil)
+	left, again := l.accept(claimed, want, probe, err != nil)
 	l.engine.release(ctx, left)
 	return again
 }
 
-// accept queues what was claimed and returns what the lane cannot take after all.
-func (l *lane) accept(claimed []*hook.Delivery, want int, failed bool) (left []*hook.Delivery, again bool) {
-	w, ok := l.engine.options.Queue.WebhookByNumber(l.number)
+// accept queues what was claimed and returns what the lane cannot take after all: it stopped, its webhook was disabled, or
+// its circuit opened, during the claim.
+func (l *lane) accept(claimed []*hook.Delivery, want int, probe, failed bool) (left []*hook.Delivery, again bool) {
+	w, ok := l.webhook()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stopped || !ok {
+	if l.stopped || !ok || l.circuit.open() && !probe {
+		l.drop(want)
 		l.behind.claiming = false
 		return claimed, false
 	}
+	l.drop(want - len(claimed))
 	for _, d := range claimed {
-		l.add(d, w.Settings.Concurrency)
+		if probe {
+			l.probe = d
+		}
+		l.waiting.push(d)
+		l.rouse(w)
 	}
 	l.behind.backlog = failed || len(claimed) == want || l.behind.refused
 	again = l.behind.backlog && want > 1 && !failed && l.waiting.len() < laneRefillBelow

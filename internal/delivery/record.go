@@ -14,9 +14,9 @@ const (
 	// recordMax is how many outcomes are recorded in one transaction.
 	recordMax = 256
 	// The wait before a failed recording is tried again grows from the first to the second of these.
-	recordRetryMin = 50 * time.Millisecond
-	recordRetryMax = 2 * time.Second
-	// recordLastMax is how often recording is tried when the engine has stopped and the store still fails.
+	recordRetryShortest = 50 * time.Millisecond
+	recordRetryLongest  = 2 * time.Second
+	// recordLastMax is how often recording is tried when the drain's time is over and the store still fails.
 	recordLastMax = 5
 )
 
@@ -68,7 +68,7 @@ func (r *recorder) fill(batch []hook.Outcome) []hook.Outcome {
 // record writes a batch, again and again while the store cannot commit. What cannot be recorded for another reason is
 // recorded alone, so that it takes nothing else with it; its delivery is due again when its lease ends.
 func (r *recorder) record(ctx context.Context, batch []hook.Outcome) {
-	wait := recordRetryMin
+	wait := recordRetryShortest
 	for tries := 1; ; tries++ {
 		recorded, err := r.engine.options.Queue.Record(context.WithoutCancel(ctx), time.Now(), batch)
 		switch {
@@ -80,24 +80,32 @@ func (r *recorder) record(ctx context.Context, batch []hook.Outcome) {
 				r.record(ctx, batch[i:i+1])
 			}
 			return
-		case !errors.Is(err, hook.ErrUnavailable), ctx.Err() != nil && tries >= recordLastMax:
+		case !errors.Is(err, hook.ErrUnavailable), r.ending(ctx) && tries >= recordLastMax:
 			r.engine.options.Log.Error("recording outcomes failed; their deliveries are due again when their leases end", "count", len(batch), "error", err)
 			return
 		}
 		r.engine.options.Log.Warn("the store cannot record outcomes; it will be tried again", "count", len(batch), "error", err)
 		r.pause(ctx, wait)
-		wait = min(2*wait, recordRetryMax)
+		wait = min(2*wait, recordRetryLongest)
 	}
 }
 
-// pause waits; when the engine has stopped, only as long as the shortest wait.
+// ending reports whether the store is not waited for any longer: the workers have ended, or the drain's time is over and
+// they may be waiting for room to hand their outcomes over.
+func (r *recorder) ending(ctx context.Context) bool {
+	return ctx.Err() != nil || r.engine.sending.Err() != nil
+}
+
+// pause waits; when the engine ends, only as long as the shortest wait.
 func (r *recorder) pause(ctx context.Context, wait time.Duration) {
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-ctx.Done():
-		<-time.After(recordRetryMin)
+		<-time.After(recordRetryShortest)
+	case <-r.engine.sending.Done():
+		<-time.After(recordRetryShortest)
 	}
 }
 

@@ -71,18 +71,22 @@ func newTarget(w *hook.Webhook, version string) (*target, error) {
 	return t, nil
 }
 
-// target returns the lane's target for the webhook as it is now.
-func (l *lane) targetFor(w *hook.Webhook) (*target, error) {
+// targetFor returns the lane's target for the webhook as it is now; none while the circuit is open, except for the probe.
+func (l *lane) targetFor(w *hook.Webhook, batch []*hook.Delivery) (*target, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.circuit.open() && batch[0] != l.probe {
+		return nil, nil
+	}
 	if l.target != nil && l.target.webhook == w {
 		return l.target, nil
 	}
 	t, err := newTarget(w, l.engine.options.Version)
-	if err == nil {
-		l.target = t
+	if err != nil {
+		return nil, err
 	}
-	return t, err
+	l.target = t
+	return t, nil
 }
 
 // message is what one POST carries.
@@ -144,16 +148,46 @@ func fixedHex(n uint64) string {
 	return hex.EncodeToString(b[:])
 }
 
+// ready waits until the batch may be sent and returns how, and since when. Nothing means that it goes back to the store: the
+// webhook was disabled, a lease is too short, the circuit opened, or the engine stops.
+func (l *lane) ready(batch []*hook.Delivery) (*target, time.Time) {
+	w, ok := l.webhook() // as it is now, not as it was when the batch was taken
+	if ok && w.Settings.RateLimit > 0 {
+		if !l.pace(batch) {
+			return nil, time.Time{}
+		}
+		w, ok = l.webhook()
+	}
+	now := time.Now()
+	if !ok || l.engine.beginning.Err() != nil || !leased(batch, w, now) {
+		return nil, now
+	}
+	t, err := l.targetFor(w, batch)
+	if err != nil {
+		l.engine.options.Log.Error("a webhook's settings cannot be used", "webhook", w.ID.String(), "error", err)
+	}
+	return t, now
+}
+
 // send makes one POST of one or more deliveries, judges the answer and hands the outcomes to the recorder.
-func (l *lane) send(w *hook.Webhook, batch []*hook.Delivery) {
+func (l *lane) send(batch []*hook.Delivery) {
 	e := l.engine
-	t, err := l.targetFor(w)
-	if err != nil || !l.pace(w) || !leased(batch, w, time.Now()) {
+	t, began := l.ready(batch)
+	if t == nil {
+		if _, ok := l.webhook(); !ok {
+			batch = append(batch, l.dismiss()...)
+		}
 		e.release(context.WithoutCancel(e.sending), batch)
 		return
 	}
-	m := compose(batch)
-	began := time.Now()
+	w := t.webhook
+	m, err := compose(batch)
+	if err != nil { // cannot happen, but must lose nothing if it does: the first goes alone, as it is
+		e.options.Log.Error("a payload cannot be put into a batch", "webhook", w.ID.String(), "error", err)
+		e.release(context.WithoutCancel(e.sending), batch[1:])
+		batch = batch[:1]
+		m = single(batch[0])
+	}
 	e.metrics.inFlight.Inc()
 	answer := e.options.Sender.Send(e.sending, hook.Post{
 		URL: t.url, Header: t.header(m, began, rand.Uint64()), Body: m.body, Timeout: time.Duration(w.Settings.RequestTimeout), //nolint:gosec // a span id is no secret
@@ -171,7 +205,7 @@ func (l *lane) send(w *hook.Webhook, batch []*hook.Delivery) {
 		e.recorder.add(o)
 	}
 	l.log(w, batch, &answer, acknowledged)
-	e.release(context.WithoutCancel(e.sending), l.settle(acknowledged, time.Now(), &w.Settings.Retry))
+	e.release(context.WithoutCancel(e.sending), l.settle(acknowledged, began, &w.Settings.Retry))
 }
 
 // leased reports whether the whole of an attempt fits into the leases that are left.
@@ -187,20 +221,18 @@ func leased(batch []*hook.Delivery, w *hook.Webhook, now time.Time) bool {
 
 // compose makes the message of one POST. The body of a single event is its payload. That of several is made of their
 // entities in order, and its operation id is made from theirs, so that the same events always give the same bytes (I5).
-func compose(batch []*hook.Delivery) *message {
-	first := batch[0]
-	m := &message{operation: first.Event.OperationID, center: first.Event.CenterID, attempt: first.Attempts + 1}
+func compose(batch []*hook.Delivery) (*message, error) {
 	if len(batch) == 1 {
-		m.body, m.delivery = first.Event.Payload, first.ID().String()
-		return m
+		return single(batch[0]), nil
 	}
+	m := &message{center: batch[0].Event.CenterID}
 	sum := sha256.New()
 	var whole interaction.Payload
 	for _, d := range batch {
 		sum.Write(d.Event.OperationID.UUID[:])
 		p, err := interaction.Parse(d.Event.Payload)
 		if err != nil {
-			continue // cannot happen: the payload is one that we made
+			return nil, fmt.Errorf("parse the payload of delivery %s: %w", d.ID(), err)
 		}
 		whole.Entities = append(whole.Entities, p.Entities...)
 		m.attempt = max(m.attempt, d.Attempts+1)
@@ -208,7 +240,14 @@ func compose(batch []*hook.Delivery) *message {
 	m.operation = hook.OperationID{UUID: hook.V4([16]byte(sum.Sum(nil)))}
 	whole.OperationID = m.operation.String()
 	m.body = whole.Append(nil)
-	return m
+	return m, nil
+}
+
+// single makes the message of one delivery.
+func single(d *hook.Delivery) *message {
+	return &message{
+		operation: d.Event.OperationID, center: d.Event.CenterID, body: d.Event.Payload, attempt: d.Attempts + 1, delivery: d.ID().String(),
+	}
 }
 
 // log writes the one line of an attempt.
