@@ -15,7 +15,7 @@ import (
 
 const (
 	// deliveriesMax bounds the deliveries that all lanes hold in memory, in flight or not, beside laneDeliveriesMin in each.
-	deliveriesMax = 16_384
+	deliveriesMax = 32_768
 	// DrainTimeoutDefault is how long POSTs in flight may take to finish when the engine stops.
 	DrainTimeoutDefault = 15 * time.Second
 )

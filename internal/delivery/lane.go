@@ -12,7 +12,7 @@ import (
 
 const (
 	// laneDeliveriesMax bounds the deliveries that wait in one lane.
-	laneDeliveriesMax = 2_048
+	laneDeliveriesMax = 16_384
 	// laneRateMax bounds what a lane with a rate limit holds, by the time that it takes to send: less than a lease, or
 	// deliveries would wait for their turn until their leases are too short.
 	laneRateMax = 15 * time.Second
@@ -21,7 +21,7 @@ const (
 	// laneRefillBelow is how few deliveries must wait in a lane for it to ask the store for more.
 	laneRefillBelow = laneDeliveriesMax / 2
 	// claimMax bounds one claim.
-	claimMax = 512
+	claimMax = 1_024
 )
 
 // lane is everything that one webhook needs to be delivered to, and nothing that another one needs.
@@ -420,6 +420,9 @@ func (l *lane) accept(claimed []*hook.Delivery, want int, probe, failed bool) (l
 	}
 	l.behind.backlog = failed || len(claimed) == want || l.behind.refused
 	again = l.behind.backlog && want > 1 && !failed && l.waiting.len() < laneRefillBelow
+	if !l.behind.backlog {
+		l.engine.sweeper.soon() // what is due next is not known any more
+	}
 	l.behind.claiming = again
 	return nil, again
 }

@@ -12,7 +12,7 @@ const (
 	// outcomesWaitingMax bounds the outcomes that wait for the disk; workers wait when it is reached.
 	outcomesWaitingMax = 4_096
 	// recordMax is how many outcomes are recorded in one transaction.
-	recordMax = 256
+	recordMax = 1_024
 	// The wait before a failed recording is tried again grows from the first to the second of these.
 	recordRetryShortest = 50 * time.Millisecond
 	recordRetryLongest  = 2 * time.Second

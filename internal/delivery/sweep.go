@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -12,6 +13,10 @@ const (
 	// sweepEvery is how often the store is asked for due deliveries that nobody in this process knows of: those that a dead
 	// node had leased, and those of a webhook that was enabled.
 	sweepEvery = time.Second
+	// sweepAgain is how soon the store may be asked again when a lane has caught up and wants to know what is due next, and
+	// sweepShare bounds the part of the time that asking takes, where there are very many webhooks.
+	sweepAgain = 20 * time.Millisecond
+	sweepShare = 20
 	// tidyEvery is how often idle workers are retired.
 	tidyEvery = 15 * time.Second
 )
@@ -25,6 +30,8 @@ type sweeper struct {
 	next map[hook.WebhookNumber]time.Time
 	// earlier is signalled when a hint comes before everything that was known.
 	earlier chan struct{}
+	// asked is true when a lane wants to know what is due next.
+	asked atomic.Bool
 }
 
 func newSweeper(e *Engine) *sweeper {
@@ -48,11 +55,22 @@ func (s *sweeper) hint(n hook.WebhookNumber, at time.Time) {
 	}
 }
 
+// soon asks for a sweep before its time.
+func (s *sweeper) soon() {
+	if s.asked.CompareAndSwap(false, true) {
+		select {
+		case s.earlier <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // run tells lanes of what is due until the context ends.
 func (s *sweeper) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var swept, tidied time.Time
+	var took time.Duration
 	for {
 		select {
 		case <-ctx.Done():
@@ -61,9 +79,11 @@ func (s *sweeper) run(ctx context.Context) {
 		case <-s.earlier:
 		}
 		now := time.Now()
-		if now.Sub(swept) >= sweepEvery {
+		if !now.Before(s.nextSweep(swept, took)) {
 			swept = now
+			s.asked.Store(false)
 			s.sweep(ctx, now)
+			took = time.Since(now)
 		}
 		if now.Sub(tidied) >= tidyEvery {
 			tidied = now
@@ -71,8 +91,16 @@ func (s *sweeper) run(ctx context.Context) {
 				l.tidy()
 			}
 		}
-		timer.Reset(s.tell(now, swept.Add(sweepEvery)))
+		timer.Reset(s.tell(now, s.nextSweep(swept, took)))
 	}
+}
+
+// nextSweep is when the store is asked next: soon when a lane wants it, as far as the time that the last sweep took allows.
+func (s *sweeper) nextSweep(swept time.Time, took time.Duration) time.Time {
+	if s.asked.Load() {
+		return swept.Add(min(max(sweepAgain, sweepShare*took), sweepEvery))
+	}
+	return swept.Add(sweepEvery)
 }
 
 // sweep asks the store what is due.

@@ -26,6 +26,9 @@ const (
 	idleConnectionsPerHostMax = 1_024
 	// idleTimeout is just below the 60 s after which common load balancers close: who closes first has no race to lose.
 	idleTimeout = 55 * time.Second
+	// bufferBytes is the size of a connection's two buffers: a usual POST and its answer fit, and a hundred webhooks have
+	// thousands of connections.
+	bufferBytes = 2 << 10
 	// responseHeaderBytesMax bounds the status line and headers, interim responses included.
 	responseHeaderBytesMax = 64 << 10
 	// streamBufferBytes and connectionBufferBytes are how much an HTTP/2 receiver may send before we read it; 64 KiB is
@@ -77,6 +80,8 @@ func New(o Options) *Client {
 			MaxIdleConnsPerHost:    idleConnectionsPerHostMax,
 			IdleConnTimeout:        idleTimeout,
 			MaxResponseHeaderBytes: responseHeaderBytesMax,
+			ReadBufferSize:         bufferBytes,
+			WriteBufferSize:        bufferBytes,
 			HTTP2: &http.HTTP2Config{
 				MaxReceiveBufferPerStream:     streamBufferBytes,
 				MaxReceiveBufferPerConnection: connectionBufferBytes,
