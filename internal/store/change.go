@@ -24,7 +24,7 @@ func (s *Store) AcceptChanges(ctx context.Context, center hook.ContactCenterNumb
 	now = now.UTC().Truncate(time.Millisecond)
 	a := &acceptance{store: s, center: center, now: now, changes: changes}
 	w := write[[]ChangeResult]{
-		store: s, center: center, now: now, once: once, after: a.announce,
+		store: s, center: center, now: now, once: once, rows: len(changes), after: a.announce,
 		result: func() ([]ChangeResult, error) { return a.results, nil },
 	}
 	w.stages = steps{a.load, a.apply, a.finish}
@@ -44,8 +44,9 @@ type acceptance struct {
 	changes []hook.Change
 
 	results []ChangeResult
-	// subjects are the interactions that the changes are about; few, so that a list is faster than a map.
+	// subjects are the interactions that the changes are about, in order, and byID finds them, once there are many.
 	subjects []*subject
+	byID     map[hook.InteractionID]*subject
 	emitted  []emission
 	leased   []*hook.Delivery
 }
@@ -57,6 +58,8 @@ type subject struct {
 	current *hook.Interaction
 	// created is the index of the change that inserted it, or -1.
 	created int
+	// drafted is whether a change of this acceptance tries to insert it.
+	drafted bool
 	changed bool
 }
 
@@ -71,23 +74,46 @@ type emission struct {
 
 func (a *acceptance) load(b batch) {
 	a.results = make([]ChangeResult, len(a.changes))
-	a.subjects, a.emitted, a.leased = a.subjects[:0], a.emitted[:0], a.leased[:0]
+	a.subjects, a.byID, a.emitted, a.leased = a.subjects[:0], nil, a.emitted[:0], a.leased[:0]
 	for i := range a.changes {
 		ch := &a.changes[i]
-		if a.find(ch.ID) != nil {
-			continue
+		sub := a.find(ch.ID)
+		if sub == nil {
+			sub = &subject{id: ch.ID, created: -1}
+			a.add(sub)
 		}
-		sub := &subject{id: ch.ID, created: -1}
-		a.subjects = append(a.subjects, sub)
-		if ch.Op == hook.OpCreate {
+		if ch.Op == hook.OpCreate && !sub.drafted {
+			sub.drafted = true
 			a.insert(b, i, sub)
-		} else {
+		}
+	}
+	for _, sub := range a.subjects {
+		if !sub.drafted {
 			a.read(b, sub)
 		}
 	}
 }
 
+// subjectsFew is how many subjects are looked through faster than a map is made.
+const subjectsFew = 8
+
+func (a *acceptance) add(sub *subject) {
+	a.subjects = append(a.subjects, sub)
+	switch {
+	case a.byID != nil:
+		a.byID[sub.id] = sub
+	case len(a.subjects) > subjectsFew:
+		a.byID = make(map[hook.InteractionID]*subject, len(a.changes))
+		for _, s := range a.subjects {
+			a.byID[s.id] = s
+		}
+	}
+}
+
 func (a *acceptance) find(id hook.InteractionID) *subject {
+	if a.byID != nil {
+		return a.byID[id]
+	}
 	for _, s := range a.subjects {
 		if s.id == id {
 			return s
@@ -161,7 +187,7 @@ func (a *acceptance) applyOne(index int, sub *subject) error {
 		return nil
 	case ch.Op == hook.OpCreate && sub.current != nil:
 		return &hook.ConflictError{Verb: "create", State: sub.current.State.String(), Detail: "the id " + sub.id.String() + " is used already"}
-	case sub.current == nil:
+	case sub.current == nil || index < sub.created: // a change that comes before the create finds nothing
 		return fmt.Errorf("interaction %s: %w", sub.id, hook.ErrNotFound)
 	}
 	emits, changed, err := ch.Apply(sub.current, a.now)

@@ -33,6 +33,9 @@ type committer struct {
 	// stopped is closed when no more tasks will be run.
 	stopped chan struct{}
 	health  health
+	// refresh reads anew what is kept in memory. It runs before the first group after a failed commit, because that commit
+	// may have been made without anybody following it.
+	refresh func() error
 }
 
 func newCommitter(e engine) *committer {
@@ -129,8 +132,7 @@ func (c *committer) runGroup(group []*ticket) {
 	for i, tk := range group {
 		tasks[i] = tk.task
 	}
-	err := c.engine.transact(tasks)
-	c.health.note(err)
+	err := c.transact(tasks)
 	if err != nil && !errors.Is(err, hook.ErrUnavailable) && len(group) > 1 {
 		c.runAlone(group)
 		return
@@ -138,6 +140,17 @@ func (c *committer) runGroup(group []*ticket) {
 	for _, tk := range group {
 		tk.answer(err)
 	}
+}
+
+func (c *committer) transact(tasks []task) error {
+	if c.health.last() != nil {
+		if err := c.refresh(); err != nil {
+			return fmt.Errorf("%w: read anew after a failed commit: %w", hook.ErrUnavailable, err)
+		}
+	}
+	err := c.engine.transact(tasks)
+	c.health.note(err)
+	return err
 }
 
 // answer tells the caller what became of its task.
@@ -151,16 +164,16 @@ func (tk *ticket) answer(err error) {
 // runAlone judges each task of a failed group in a transaction of its own, so that one bad task fails nobody else.
 func (c *committer) runAlone(group []*ticket) {
 	for _, tk := range group {
-		err := c.engine.transact([]task{tk.task})
-		c.health.note(err)
-		tk.answer(err)
+		tk.answer(c.transact([]task{tk.task}))
 	}
 }
 
-// health remembers whether the last commit succeeded.
+// health remembers whether the last commit succeeded, and whether one failed that no probe has followed: a commit that
+// changes little or nothing succeeds on a full disk too.
 type health struct {
-	mu  sync.Mutex // guards err
-	err error
+	mu      sync.Mutex // guards err and doubted
+	err     error
+	doubted bool
 }
 
 func (h *health) note(err error) {
@@ -170,6 +183,21 @@ func (h *health) note(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.err = err
+	h.doubted = h.doubted || err != nil
+}
+
+// doubt reports whether the store needs a probe before it counts as well.
+func (h *health) doubt() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.doubted
+}
+
+// trust notes that a probe succeeded, if the last commit has.
+func (h *health) trust() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.doubted = h.err != nil
 }
 
 func (h *health) last() error {

@@ -110,9 +110,15 @@ func (s *Store) Delivery(_ context.Context, center hook.ContactCenterNumber, id 
 		return nil, fmt.Errorf("delivery %s: %w", id, hook.ErrNotFound)
 	}
 	only := position{event, webhook}
-	found, err := s.openDeliveries(center, func(q *selection) { only.equals(q, "d") }, 1)
+	open := func() ([]*Delivery, error) {
+		return s.openDeliveries(center, func(q *selection) { only.equals(q, "d") }, 1)
+	}
+	found, err := open()
 	if err == nil && len(found) == 0 {
 		found, err = s.deliveredDeliveries(center, func(q *selection) { only.equals(q, "a") }, 1)
+	}
+	if err == nil && len(found) == 0 {
+		found, err = open() // it may have been replayed between the two queries
 	}
 	if err != nil {
 		return nil, err
@@ -165,14 +171,16 @@ func (s *Store) Deliveries(ctx context.Context, center hook.ContactCenterNumber,
 	if err == nil && (f.State == 0 || f.State == hook.DeliveryDelivered) {
 		var done []*Delivery
 		done, err = s.deliveredDeliveries(center, func(q *selection) { where(q, "a") }, p.limit()+1)
-		list = append(list, done...)
+		list = append(done, list...)
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	slices.SortFunc(list, func(x, y *Delivery) int {
+	slices.SortStableFunc(list, func(x, y *Delivery) int {
 		return cmp.Or(cmp.Compare(y.key.Event, x.key.Event), cmp.Compare(y.key.Webhook, x.key.Webhook))
 	})
+	// One that was open at the first query and delivered at the second is delivered.
+	list = slices.CompactFunc(list, func(x, y *Delivery) bool { return x.key == y.key })
 	next := ""
 	if len(list) > p.limit() {
 		list = list[:p.limit()]

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -54,22 +56,27 @@ func (s *Store) HasAdminKey() bool {
 
 // SetAdminKey makes the key with the SHA-256 hash the one configured admin key; the one before stops working.
 func (s *Store) SetAdminKey(ctx context.Context, now time.Time, hash [32]byte) error {
-	id := hook.V7(now, random10())
-	err := s.committer.commit(ctx, steps{func(b batch) {
-		b.exec(`DELETE FROM api_keys WHERE center = 0 AND name = $1`, nil, configuredKey)
-		b.exec(`INSERT INTO api_keys (id, center, name, hash, created_at) VALUES ($1, 0, $2, $3, $4)`, nil,
-			id, configuredKey, hash[:], milli(now))
-	}})
-	if err != nil {
-		return err
+	k := Key{ID: hook.V7(now, random10()), Name: configuredKey, CreatedAt: now.UTC().Truncate(time.Millisecond)}
+	w := &write[Key]{
+		store: s, center: adminCenter, now: now,
+		stages: steps{func(b batch) {
+			b.exec(`DELETE FROM api_keys WHERE center = 0 AND name = $1`, nil, configuredKey)
+			b.exec(`INSERT INTO api_keys (id, center, name, hash, created_at) VALUES ($1, 0, $2, $3, $4)`, nil,
+				k.ID, configuredKey, hash[:], milli(now))
+		}},
+		result: func() (Key, error) { return k, nil },
+		after:  func() { s.catalogue.adminKey(hash, k) },
 	}
-	s.catalogue.mu.Lock()
-	defer s.catalogue.mu.Unlock()
-	for h, k := range s.catalogue.keys {
-		if k.Center == adminCenter && k.Name == configuredKey {
-			delete(s.catalogue.keys, h)
-		}
+	if _, err := w.run(ctx); err != nil {
+		return fmt.Errorf("set admin key: %w", err)
 	}
-	s.catalogue.keys[hash] = Key{ID: id, Name: configuredKey, CreatedAt: now}
 	return nil
+}
+
+// adminKey replaces the configured admin key.
+func (c *catalogue) adminKey(hash [32]byte, key Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.keys, func(_ [32]byte, k Key) bool { return k.Center == adminCenter && k.Name == configuredKey })
+	c.keys[hash] = key
 }

@@ -49,7 +49,8 @@ const (
 	selectAnswer statement = `SELECT fingerprint, status, body FROM answers WHERE center = $1 AND key = $2 AND at > $3`
 	insertAnswer statement = `INSERT INTO answers (center, key, fingerprint, status, body, at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (center, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body, at = excluded.at`
-	pruneAnswers statement = `DELETE FROM answers WHERE (center, key) IN (SELECT center, key FROM answers WHERE at <= $1 ORDER BY at LIMIT $2)`
+	oldAnswers   statement = `SELECT center, key FROM answers WHERE at <= $1 ORDER BY at LIMIT $2`
+	deleteAnswer statement = `DELETE FROM answers WHERE center = $1 AND key = $2`
 )
 
 // write is a task that may be bound to an Idempotency-Key. The stages do the change and leave its result where result
@@ -60,6 +61,8 @@ type write[T any] struct {
 	now    time.Time
 	once   *Once[T]
 	stages steps
+	// rows is how many rows the stages write, where that is more than there are stages.
+	rows   int
 	result func() (T, error)
 	// after, if not nil, is run once the change is committed, in the order of the commits.
 	after    func()
@@ -73,7 +76,7 @@ func (w *write[T]) committed() {
 	}
 }
 
-func (w *write[T]) weight() int { return len(w.stages) }
+func (w *write[T]) weight() int { return max(len(w.stages), w.rows) }
 
 // stage runs the look-up of the key, then the stages, then the keeping of the answer.
 func (w *write[T]) stage(n int, b batch) (more bool) {
@@ -131,13 +134,36 @@ func keepAnswer(b batch, center hook.ContactCenterNumber, key string, fingerprin
 
 // pruneAnswers removes answers that are too old, a bounded number at a time.
 func (s *Store) pruneAnswers(ctx context.Context, now time.Time) {
-	for removed := int64(answersPruneMax); removed == answersPruneMax; {
-		err := s.committer.commit(ctx, steps{func(b batch) {
-			b.exec(pruneAnswers, func(n int64) { removed = n }, milli(now.Add(-AnswerTTL)), answersPruneMax)
-		}})
-		if err != nil {
+	for removed := answersPruneMax; removed == answersPruneMax; {
+		var err error
+		if removed, err = s.pruneSomeAnswers(ctx, now); err != nil {
 			s.options.Log.Warn("removing old answers failed; it will be tried again", "error", err)
 			return
 		}
 	}
+}
+
+func (s *Store) pruneSomeAnswers(ctx context.Context, now time.Time) (removed int, err error) {
+	type place struct {
+		center hook.ContactCenterNumber
+		key    string
+	}
+	var old []place
+	err = s.committer.commit(ctx, steps{
+		func(b batch) {
+			old = nil
+			b.query(oldAnswers, func(r row) error {
+				var p place
+				err := r(&p.center, &p.key)
+				old = append(old, p)
+				return err
+			}, milli(now.Add(-AnswerTTL)), answersPruneMax)
+		},
+		func(b batch) {
+			for _, p := range old {
+				b.exec(deleteAnswer, nil, p.center, p.key)
+			}
+		},
+	})
+	return len(old), err
 }

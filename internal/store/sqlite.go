@@ -27,7 +27,7 @@ const (
 	// sqliteReaders is how many connections read beside the one that writes.
 	sqliteReaders = 4
 	// sqliteCacheKiB bounds each connection's page cache.
-	sqliteWriterCacheKiB = 16_384
+	sqliteWriterCacheKiB = 40_960
 	sqliteReaderCacheKiB = 2_048
 	// sqliteWALPagesMax is the size of the write-ahead log at which it is checkpointed: 4 KiB a page, so 64 MiB.
 	sqliteWALPagesMax = 16_384
@@ -52,13 +52,15 @@ type sqliteEngine struct {
 	// checkpointer moves the write-ahead log into the database beside the writer.
 	checkpointer *sqliteConn
 	lock         *sqliteConn
+	// walPagesMax is sqliteWALPagesMax, but in the tests of it.
+	walPagesMax int64
 	// tail asks the writer to finish a checkpoint that is nearly complete.
 	tail atomic.Bool
 }
 
 // openSQLite opens or makes the database at path and brings its schema up to date. A second process is refused.
 func openSQLite(ctx context.Context, path string) (_ *sqliteEngine, err error) {
-	e := &sqliteEngine{readers: make(chan *sqliteConn, sqliteReaders)}
+	e := &sqliteEngine{readers: make(chan *sqliteConn, sqliteReaders), walPagesMax: sqliteWALPagesMax}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.close())
@@ -73,14 +75,14 @@ func openSQLite(ctx context.Context, path string) (_ *sqliteEngine, err error) {
 	if err := migrateSQLite(ctx, path); err != nil {
 		return nil, err
 	}
-	if e.writer, err = dialSQLite(path, sqliteWriterCacheKiB); err != nil {
+	if e.writer, err = dialSQLite(path, durable(sqliteWriterCacheKiB)...); err != nil {
 		return nil, err
 	}
-	if e.checkpointer, err = dialSQLite(path, sqliteReaderCacheKiB); err != nil {
+	if e.checkpointer, err = dialSQLite(path, durable(sqliteReaderCacheKiB)...); err != nil {
 		return nil, err
 	}
 	for range sqliteReaders {
-		c, err := dialSQLite(path, sqliteReaderCacheKiB, "query_only(1)")
+		c, err := dialSQLite(path, durable(sqliteReaderCacheKiB, "query_only(1)")...)
 		if err != nil {
 			return nil, err
 		}
@@ -99,22 +101,28 @@ func checkFolder(path string) error {
 
 // lockSQLite holds a lock beside the database for as long as the process lives, so that two processes never deliver from
 // one file. The lock is SQLite's own, on a file of its own: the system releases it when the process dies, however it dies.
-func lockSQLite(path string) (*sqliteConn, error) {
-	c, err := dialSQLite(path+".lock", sqliteReaderCacheKiB, "busy_timeout(0)", "journal_mode(DELETE)", "locking_mode(EXCLUSIVE)")
-	if err != nil {
-		return nil, err
+func lockSQLite(path string) (_ *sqliteConn, err error) {
+	c, err := dialSQLite(path+".lock", "busy_timeout(0)", "locking_mode(EXCLUSIVE)")
+	if err == nil {
+		err = c.run("BEGIN EXCLUSIVE")
 	}
-	if err := c.run("BEGIN EXCLUSIVE"); err != nil {
-		if code(err) == sqlite3.SQLITE_BUSY {
-			err = fmt.Errorf("another process uses it (it holds %s.lock); stop that one first, or name another database", path)
-		}
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), c.close())
+	switch {
+	case err == nil:
+		return c, nil
+	case code(err) == sqlite3.SQLITE_BUSY:
+		err = &hook.ConflictError{Verb: "open database " + path, State: "in use", Detail: "another process uses it (it holds " + path +
+			".lock); stop that one first, or name another database"}
+	default:
+		err = fmt.Errorf("open database %s: %w", path, translate(err))
 	}
-	return c, nil
+	if c != nil {
+		err = errors.Join(err, c.close())
+	}
+	return nil, err
 }
 
 func migrateSQLite(ctx context.Context, path string) (err error) {
-	db, err := sql.Open("sqlite", sqliteDSN(path, sqliteReaderCacheKiB))
+	db, err := sql.Open("sqlite", sqliteDSN(path, durable(sqliteReaderCacheKiB)...))
 	if err != nil {
 		return fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -129,13 +137,19 @@ func migrateSQLite(ctx context.Context, path string) (err error) {
 	return nil
 }
 
-func sqliteDSN(path string, cacheKiB int, pragmas ...string) string {
-	q := url.Values{"_pragma": append([]string{
+// sqliteDSN names a database file and what is set on a connection before its first use.
+func sqliteDSN(path string, pragmas ...string) string {
+	q := url.Values{"_pragma": pragmas}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// durable are the pragmas of a connection to the store: a commit returns after its fsync.
+func durable(cacheKiB int, more ...string) []string {
+	return append([]string{
 		"busy_timeout(" + strconv.FormatInt(sqliteBusyMax.Milliseconds(), 10) + ")",
 		"journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(0)",
 		"cache_size(-" + strconv.Itoa(cacheKiB) + ")", "temp_store(MEMORY)",
-	}, pragmas...)}
-	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+	}, more...)
 }
 
 func (e *sqliteEngine) transact(tasks []task) error {
@@ -170,7 +184,7 @@ func (e *sqliteEngine) read(s statement, each func(row) error, args ...any) erro
 // takes until little is left; that the writer finishes itself, so that the next commit starts the log from its beginning.
 func (e *sqliteEngine) maintain() error {
 	pages, _, err := e.checkpointer.checkpoint("NOOP")
-	if err != nil || pages < sqliteWALPagesMax {
+	if err != nil || pages < e.walPagesMax {
 		return translate(err)
 	}
 	for range sqliteCheckpointPasses {
@@ -253,8 +267,8 @@ type sqliteStatement struct {
 	cols  []driver.Value
 }
 
-func dialSQLite(path string, cacheKiB int, pragmas ...string) (*sqliteConn, error) {
-	connector, err := sqlite.NewConnector(sqliteDSN(path, cacheKiB, pragmas...))
+func dialSQLite(path string, pragmas ...string) (*sqliteConn, error) {
+	connector, err := sqlite.NewConnector(sqliteDSN(path, pragmas...))
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}

@@ -21,6 +21,8 @@ const (
 	LeaseMax = 10 * time.Minute
 	// maintainEvery is how often the engine may tidy up beside the writer.
 	maintainEvery = 250 * time.Millisecond
+	// readyProbeBytes is half of what a probe of the disk writes: more than what is free by chance on a full one.
+	readyProbeBytes = 64 << 10
 )
 
 // Options are what a store needs.
@@ -33,6 +35,8 @@ type Options struct {
 	Lease time.Duration
 	// Log gets what nobody asked for and somebody should know; nil means nothing is logged.
 	Log *slog.Logger
+	// Faults makes commits fail; it is for tests alone, and nil otherwise.
+	Faults Faults
 }
 
 // Lanes takes fresh deliveries straight from memory, so that a delivery needs no read before its first POST.
@@ -67,12 +71,16 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	e, err := openSQLite(ctx, strings.TrimPrefix(o.Database, "sqlite:"))
-	if err != nil {
+	var e engine
+	if e, err = openSQLite(ctx, strings.TrimPrefix(o.Database, "sqlite:")); err != nil {
 		return nil, err
+	}
+	if o.Faults != nil {
+		e = &faultyEngine{engine: e, faults: o.Faults}
 	}
 	s := &Store{options: o, engine: e, committer: newCommitter(e)}
 	s.arrivals.next = make(chan struct{})
+	s.committer.refresh = func() error { return s.catalogue.load(s.engine) }
 	if err := s.start(time.Now()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -131,14 +139,21 @@ func (s *Store) maintain(ctx context.Context) {
 // Close closes the database. [Store.Run] must have returned.
 func (s *Store) Close() error { return s.engine.close() }
 
-// Ready reports whether the store can commit: nil when the last commit succeeded, or when a probe does.
+// Ready reports whether the store can commit: nil when no commit has failed since the last probe, or when a probe succeeds. The probe needs
+// space, as a change does: on a full disk what is there already can still be written over.
 func (s *Store) Ready(ctx context.Context) error {
-	if s.committer.health.last() == nil {
+	if !s.committer.health.doubt() {
 		return s.engine.read(`SELECT 1`, func(r row) error { var one int; return r(&one) })
 	}
-	return s.committer.commit(ctx, steps{func(b batch) {
-		b.exec(`UPDATE contact_centers SET name = name WHERE number = 1`, nil)
+	probe := []any{adminCenter, "", make([]byte, readyProbeBytes), 0}
+	err := s.committer.commit(ctx, steps{func(b batch) {
+		b.exec(`INSERT INTO answers (center, key, fingerprint, status, body, at) VALUES ($1, $2, $3, $4, $3, $4)`, nil, probe...)
+		b.exec(deleteAnswer, nil, probe[:2]...)
 	}})
+	if err == nil {
+		s.committer.health.trust()
+	}
+	return err
 }
 
 // serials makes keys that strictly grow.

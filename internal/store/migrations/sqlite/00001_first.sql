@@ -81,7 +81,7 @@ CREATE TABLE deliveries (
     PRIMARY KEY (center, event, webhook)
 ) WITHOUT ROWID;
 CREATE INDEX deliveries_due ON deliveries (center, webhook, due_at) WHERE state = 1;
-CREATE INDEX deliveries_waiting ON deliveries (center, waits_for) WHERE state = 2;
+CREATE INDEX deliveries_waiting ON deliveries (center, waits_for, webhook) WHERE state = 2;
 CREATE INDEX deliveries_exhausted ON deliveries (center, event) WHERE state = 3;
 
 -- The log: one row for every POST, only ever appended to.
@@ -110,3 +110,24 @@ CREATE TABLE answers (
     PRIMARY KEY (center, key)
 ) WITHOUT ROWID;
 CREATE INDEX answers_by_age ON answers (at);
+
+-- Without statistics SQLite takes a contact centre for a handful of rows and reads it whole rather than use an index. These
+-- say what a busy store looks like, so that the plans are right from the first row and never change by themselves.
+ANALYZE;
+DELETE FROM sqlite_stat1;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('contact_centers', NULL, '10'),
+    ('webhooks', 'webhooks', '1000 100 1'),
+    ('webhooks', 'webhooks_by_id', '1000 100 1'),
+    ('interactions', 'interactions', '10000000 1000000 1'),
+    ('interactions', 'interactions_by_id', '10000000 1000000 1'),
+    ('interactions', 'interactions_by_session', '10000000 1000000 2'),
+    ('interactions', 'interactions_open', '100000 10000 1'),
+    ('events', 'events', '20000000 2000000 1'),
+    ('deliveries', 'deliveries', '10000000 1000000 2 1'),
+    ('deliveries', 'deliveries_due', '10000000 1000000 100000 2'),
+    ('deliveries', 'deliveries_waiting', '100000 10000 2 1'),
+    ('deliveries', 'deliveries_exhausted', '100000 10000 1'),
+    ('attempts', 'attempts', '40000000 4000000 4 2 1'),
+    ('answers', 'answers', '1000000 100000 1'),
+    ('answers', 'answers_by_age', '1000000 1');

@@ -1,0 +1,71 @@
+package store_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/store/storetest"
+)
+
+// Guarantee 1: every store has the default contact centre, once, and keeps the others with their numbers.
+func TestContactCentersAreKept(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t)
+		first, err := s.ContactCenter(hook.DefaultContactCenter)
+		if err != nil || first.Number != theCenter || first.ID != hook.DefaultContactCenter || first.CreatedAt.IsZero() {
+			t.Fatalf("the default one is %+v, %v", first, err)
+		}
+		second := contactCenter(t, s, "second")
+		third := contactCenter(t, s, "third")
+		want := []hook.ContactCenter{first, second, third}
+		if second.Number != 2 || third.Number != 3 || second.Name != "The centre second" {
+			t.Errorf("they are %+v", want)
+		}
+		for range 2 {
+			if diff := cmp.Diff(want, s.ContactCenters()); diff != "" {
+				t.Errorf("contact centres (-want +got):\n%s", diff)
+			}
+			got, err := s.ContactCenter("third")
+			if diff := cmp.Diff(third, got); diff != "" || err != nil {
+				t.Errorf("the third, %v (-want +got):\n%s", err, diff)
+			}
+			_, err = s.ContactCenter("fourth")
+			wantError(t, err, hook.ErrNotFound)
+			s.Reopen(t)
+		}
+	})
+}
+
+// Guarantee 1: a used id is a conflict and changes nothing; of many who want one id, one gets it.
+func TestContactCenterUsedID(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t)
+		_, err := s.CreateContactCenter(t.Context(), moment(), hook.DefaultContactCenter, "Mine", nil)
+		wantConflict(t, err, "used")
+		const callers = 8
+		var wg sync.WaitGroup
+		made := make(chan bool, callers)
+		for range callers {
+			wg.Go(func() {
+				_, err := s.CreateContactCenter(t.Context(), moment(), "wanted", "", nil)
+				if err != nil {
+					wantConflict(t, err, "used")
+				}
+				made <- err == nil
+			})
+		}
+		wg.Wait()
+		n := 0
+		for range callers {
+			if <-made {
+				n++
+			}
+		}
+		if list := s.ContactCenters(); n != 1 || len(list) != 2 || list[0].Name != "Default" || list[1].Number != 2 {
+			t.Errorf("%d were made: %+v", n, list)
+		}
+	})
+}

@@ -1,0 +1,125 @@
+package storetest
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"github.com/hookswitch/hookswitch/internal/store"
+)
+
+// PublicURL is the base of every selfUri in the stores that this package opens.
+const PublicURL = "https://hookswitch.example"
+
+// Engine is a kind of database that the store runs on.
+type Engine struct {
+	// Name is the engine's name, in lower case.
+	Name string
+	// database returns the name of a new and empty database.
+	database func(t testing.TB) string
+}
+
+func engines() []Engine {
+	return []Engine{
+		{Name: "sqlite", database: func(t testing.TB) string { return filepath.Join(t.TempDir(), "store.db") }},
+	}
+}
+
+// Each runs the test on every engine, beside other tests.
+func Each(t *testing.T, test func(t *testing.T, e Engine)) {
+	t.Helper()
+	t.Parallel()
+	for _, e := range engines() {
+		t.Run(e.Name, func(t *testing.T) {
+			t.Parallel()
+			test(t, e)
+		})
+	}
+}
+
+// Option changes how a store is opened.
+type Option func(*Opened)
+
+// With lets a test change the store's options.
+func With(change func(*store.Options)) Option {
+	return func(o *Opened) { change(&o.options) }
+}
+
+// Before runs f on the store each time that it is opened, before it runs: there its lanes are named.
+func Before(f func(*store.Store)) Option {
+	return func(o *Opened) { o.before = append(o.before, f) }
+}
+
+// Opened is a running store.
+type Opened struct {
+	*store.Store
+	// Faulty makes its commits fail.
+	Faulty *Faulty
+
+	options store.Options
+	before  []func(*store.Store)
+	stop    func()
+}
+
+// Open opens a store on SQLite: for the tests of those that use a store.
+func Open(t testing.TB, options ...Option) *Opened {
+	t.Helper()
+	return engines()[0].Open(t, options...)
+}
+
+// Open opens a new store and runs it until the test ends.
+func (e Engine) Open(t testing.TB, options ...Option) *Opened {
+	t.Helper()
+	f := new(Faulty)
+	o := &Opened{Faulty: f, options: store.Options{Database: e.database(t), PublicURL: PublicURL, Faults: f}}
+	for _, option := range options {
+		option(o)
+	}
+	t.Cleanup(func() { o.Stop(t) })
+	o.Start(t)
+	return o
+}
+
+// Database returns the name of the database.
+func (o *Opened) Database() string { return o.options.Database }
+
+// Start opens the store after [Opened.Stop], on the same database.
+func (o *Opened) Start(t testing.TB) {
+	t.Helper()
+	s, err := store.Open(t.Context(), o.options)
+	if err != nil {
+		t.Fatalf("open store: %v", err)
+	}
+	for _, f := range o.before {
+		f(s)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	o.Store = s
+	o.stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("run store: %v", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("close store: %v", err)
+		}
+	}
+}
+
+// Stop ends the store's Run and closes it; a store that is stopped already stays so.
+func (o *Opened) Stop(t testing.TB) {
+	t.Helper()
+	if o.stop != nil {
+		o.stop()
+		o.stop = nil
+	}
+}
+
+// Reopen stops the store and starts it anew, as a restarted process would.
+func (o *Opened) Reopen(t testing.TB) {
+	t.Helper()
+	o.Stop(t)
+	o.Start(t)
+}

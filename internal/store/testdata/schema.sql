@@ -1,0 +1,113 @@
+CREATE TABLE answers (
+    center      INTEGER NOT NULL,
+    key         TEXT    NOT NULL,
+    fingerprint BLOB    NOT NULL,
+    status      INTEGER NOT NULL,
+    body        BLOB    NOT NULL,
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (center, key)
+) WITHOUT ROWID;
+
+CREATE INDEX answers_by_age ON answers (at);
+
+CREATE TABLE api_keys (
+    id         BLOB    NOT NULL PRIMARY KEY,
+    center     INTEGER NOT NULL, -- 0: an admin key
+    name       TEXT    NOT NULL,
+    hash       BLOB    NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE attempts (
+    center      INTEGER NOT NULL,
+    event       INTEGER NOT NULL,
+    webhook     INTEGER NOT NULL,
+    number      INTEGER NOT NULL,
+    started_at  INTEGER NOT NULL,
+    duration_us INTEGER NOT NULL,
+    status      INTEGER NOT NULL,
+    failure     INTEGER NOT NULL, -- 0: acknowledged
+    error       TEXT    NOT NULL,
+    response    BLOB    NOT NULL,
+    PRIMARY KEY (center, event, webhook, number)
+) WITHOUT ROWID;
+
+CREATE TABLE contact_centers (
+    number     INTEGER PRIMARY KEY,
+    id         TEXT    NOT NULL UNIQUE,
+    name       TEXT    NOT NULL,
+    created_at INTEGER NOT NULL
+);
+
+CREATE TABLE deliveries (
+    center    INTEGER NOT NULL,
+    event     INTEGER NOT NULL,
+    webhook   INTEGER NOT NULL,
+    state     INTEGER NOT NULL,           -- 1 pending, 2 waiting for its STARTED, 3 exhausted
+    due_at    INTEGER NOT NULL,           -- when it may be claimed; while it is leased, when the lease ends
+    lease     INTEGER NOT NULL,           -- the token of the one who may record its outcome; 0: nobody
+    waits_for INTEGER NOT NULL DEFAULT 0, -- the STARTED that it waits for
+    followed  INTEGER NOT NULL DEFAULT 0, -- 1: a FINISHED waits for this one
+    attempts  INTEGER NOT NULL DEFAULT 0,
+    base      INTEGER NOT NULL DEFAULT 0, -- attempts made before the last replay
+    PRIMARY KEY (center, event, webhook)
+) WITHOUT ROWID;
+
+CREATE INDEX deliveries_due ON deliveries (center, webhook, due_at) WHERE state = 1;
+
+CREATE INDEX deliveries_exhausted ON deliveries (center, event) WHERE state = 3;
+
+CREATE INDEX deliveries_waiting ON deliveries (center, waits_for, webhook) WHERE state = 2;
+
+CREATE TABLE events (
+    center       INTEGER NOT NULL,
+    serial       INTEGER NOT NULL,
+    interaction  INTEGER NOT NULL,
+    kind         INTEGER NOT NULL,
+    operation_id BLOB    NOT NULL,
+    occurred_at  INTEGER NOT NULL,
+    payload      BLOB    NOT NULL,
+    PRIMARY KEY (center, serial)
+) WITHOUT ROWID;
+
+CREATE TABLE interactions (
+    center         INTEGER NOT NULL,
+    serial         INTEGER NOT NULL,
+    id             BLOB    NOT NULL,
+    session_id     BLOB    NOT NULL,
+    media          INTEGER NOT NULL,
+    subtype        INTEGER NOT NULL,
+    state          INTEGER NOT NULL,
+    queue          TEXT    NOT NULL DEFAULT '',
+    agent          TEXT    NOT NULL DEFAULT '',
+    content        TEXT    NOT NULL DEFAULT '',
+    created_at     INTEGER NOT NULL,
+    submitted_at   INTEGER NOT NULL DEFAULT 0,
+    started_event  INTEGER NOT NULL DEFAULT 0,
+    stopped_at     INTEGER NOT NULL DEFAULT 0,
+    stopped_by     INTEGER NOT NULL DEFAULT 0,
+    stop_reason    TEXT    NOT NULL DEFAULT '',
+    finished_event INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (center, serial)
+) WITHOUT ROWID;
+
+CREATE UNIQUE INDEX interactions_by_id ON interactions (center, id);
+
+CREATE INDEX interactions_by_session ON interactions (center, session_id);
+
+CREATE INDEX interactions_open ON interactions (center, serial) WHERE state <> 4;
+
+CREATE TABLE webhooks (
+    center     INTEGER NOT NULL,
+    number     INTEGER NOT NULL UNIQUE,
+    id         BLOB    NOT NULL,
+    settings   TEXT    NOT NULL,
+    secret     TEXT    NOT NULL,
+    enabled    INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (center, number)
+) WITHOUT ROWID;
+
+CREATE UNIQUE INDEX webhooks_by_id ON webhooks (center, id);
