@@ -14,7 +14,7 @@ import (
 func ExampleNew() {
 	handler, err := receiver.New(receiver.Config{
 		Secrets: [][]byte{[]byte(os.Getenv("APP_SECRET"))},
-		Handle: func(ctx context.Context, e interaction.EntityEvent, d receiver.Delivery) error {
+		Handle: func(_ context.Context, e interaction.EntityEvent, d receiver.Delivery) error {
 			log.Println(e.Event, e.Entity.MediaType, e.Entity.ID, "of contact centre", d.ContactCenterID)
 			return nil // an error asks for the event to be delivered again
 		},

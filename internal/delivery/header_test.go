@@ -109,11 +109,13 @@ func TestHeaders(t *testing.T) {
 			[]string{
 				"X-Hub-Signature-256", "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature",
 				"Hookswitch-Attempt", "Hookswitch-Delivery", "User-Agent",
-			}, nil,
+			},
+			nil,
 		},
 		{
 			"its own", func(s *hook.Settings) { s.Headers = map[string]string{"authorization": "Bearer x", "X-Tenant": "7"} },
-			nil, map[string]string{"Authorization": "Bearer x", "X-Tenant": "7"},
+			nil,
+			map[string]string{"Authorization": "Bearer x", "X-Tenant": "7"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

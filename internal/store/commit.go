@@ -25,11 +25,13 @@ type ticket struct {
 	done chan error
 }
 
+func newTicket() *ticket { return &ticket{done: make(chan error, 1)} }
+
 // committer runs the queued tasks in groups.
 type committer struct {
 	engine  engine
 	tickets chan *ticket
-	pool    sync.Pool
+	pool    sync.Pool // of *ticket
 	// stopped is closed when no more tasks will be run.
 	stopped chan struct{}
 	health  health
@@ -42,7 +44,6 @@ func newCommitter(e engine) *committer {
 	return &committer{
 		engine:  e,
 		tickets: make(chan *ticket, tasksWaitingMax),
-		pool:    sync.Pool{New: func() any { return &ticket{done: make(chan error, 1)} }},
 		stopped: make(chan struct{}),
 	}
 }
@@ -50,7 +51,10 @@ func newCommitter(e engine) *committer {
 // commit queues a task and waits until it is on disk. Once the task is queued the context is not looked at any more: the
 // commit takes a bounded time, and the caller must know what became of it.
 func (c *committer) commit(ctx context.Context, t task) error {
-	tk := c.pool.Get().(*ticket)
+	tk, ok := c.pool.Get().(*ticket)
+	if !ok {
+		tk = newTicket()
+	}
 	tk.task = t
 	if err := c.admit(ctx, tk); err != nil {
 		c.pool.Put(tk)

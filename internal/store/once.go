@@ -118,11 +118,11 @@ func (w *write[T]) run(ctx context.Context) (T, error) {
 
 func readAnswer(r row, fingerprint [32]byte) (answered, err error) {
 	var first Answer
-	var print []byte
-	if err := r(&print, &first.Status, &first.Body); err != nil {
+	var kept []byte
+	if err := r(&kept, &first.Status, &first.Body); err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(print, fingerprint[:]) {
+	if !bytes.Equal(kept, fingerprint[:]) {
 		return hook.ErrReused, nil
 	}
 	return &AnsweredError{first}, nil

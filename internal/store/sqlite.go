@@ -158,7 +158,7 @@ func (e *sqliteEngine) transact(tasks []task) error {
 	}
 	b := &sqliteBatch{conn: e.writer}
 	for _, t := range tasks {
-		for n := 0; t.stage(n, b) && b.err == nil; n++ { //nolint:revive // the stage itself is the body
+		for n := 0; t.stage(n, b) && b.err == nil; n++ {
 		}
 		if b.err != nil {
 			break
@@ -260,9 +260,16 @@ type sqliteConn struct {
 	values   []driver.NamedValue
 }
 
+// preparedStmt is what the driver's statements are.
+type preparedStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
 // sqliteStatement is a prepared statement; order tells which argument each of its parameters takes.
 type sqliteStatement struct {
-	stmt  driver.Stmt
+	stmt  preparedStmt
 	order []int
 	cols  []driver.Value
 }
@@ -308,9 +315,13 @@ func (c *sqliteConn) prepare(s statement) (*sqliteStatement, error) {
 		return "?"
 	})
 	text = strings.ReplaceAll(text, skipLocked, "")
-	var err error
-	if st.stmt, err = c.conn.Prepare(text); err != nil {
+	made, err := c.conn.Prepare(text)
+	if err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", s, err)
+	}
+	var ok bool
+	if st.stmt, ok = made.(preparedStmt); !ok {
+		return nil, errors.Join(fmt.Errorf("prepare %q: the driver's statement is a %T", s, made), made.Close())
 	}
 	c.prepared[s] = st
 	return st, nil
@@ -349,7 +360,7 @@ func (c *sqliteConn) exec(s statement, args []any) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	res, err := st.stmt.(driver.StmtExecContext).ExecContext(context.Background(), c.bind(st, args))
+	res, err := st.stmt.ExecContext(context.Background(), c.bind(st, args))
 	if err != nil {
 		return 0, err
 	}
@@ -361,7 +372,7 @@ func (c *sqliteConn) query(s statement, each func(row) error, args []any) (err e
 	if err != nil {
 		return err
 	}
-	rows, err := st.stmt.(driver.StmtQueryContext).QueryContext(context.Background(), c.bind(st, args))
+	rows, err := st.stmt.QueryContext(context.Background(), c.bind(st, args))
 	if err != nil {
 		return err
 	}
