@@ -35,7 +35,7 @@ func law() []house {
 			folder: "internal/store",
 			own:    []string{"internal/hook", "interaction"},
 			others: []string{
-				"modernc.org/sqlite", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", // nobody else imports a driver
+				"modernc.org/sqlite", "zombiezen.com/go/sqlite", "github.com/jackc/pgx/v5", "github.com/pressly/goose/v3", // nobody else imports a driver
 				"github.com/google/uuid", "github.com/prometheus/client_golang",
 			},
 		},

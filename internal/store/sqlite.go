@@ -3,21 +3,17 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
-	"modernc.org/sqlite"
+	_ "modernc.org/sqlite" // the database/sql driver, for migrations
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -27,7 +23,7 @@ const (
 	// sqliteReaders is how many connections read beside the one that writes.
 	sqliteReaders = 4
 	// sqliteCacheKiB bounds each connection's page cache.
-	sqliteWriterCacheKiB = 40_960
+	sqliteWriterCacheKiB = 24_576
 	sqliteReaderCacheKiB = 2_048
 	// sqliteWALPagesMax is the size of the write-ahead log at which it is checkpointed: 4 KiB a page, so 64 MiB.
 	sqliteWALPagesMax = 16_384
@@ -35,8 +31,6 @@ const (
 	// sqliteTailPagesMax is how little must be left for it to do so earlier.
 	sqliteCheckpointPasses = 4
 	sqliteTailPagesMax     = 1_024
-	// sqlitePreparedMax bounds a connection's prepared statements; lists with many filters make many.
-	sqlitePreparedMax = 256
 	// sqliteBusyMax is how long a connection waits for another one's lock.
 	sqliteBusyMax = 10 * time.Second
 )
@@ -44,8 +38,7 @@ const (
 //go:embed migrations/sqlite/*.sql
 var sqliteMigrations embed.FS
 
-// sqliteEngine is SQLite in WAL mode with synchronous=FULL: a commit returns after its fsync. It speaks to the driver
-// without database/sql in between, which costs a quarter of a statement's time there.
+// sqliteEngine is SQLite in WAL mode with synchronous=FULL: a commit returns after its fsync.
 type sqliteEngine struct {
 	writer  *sqliteConn
 	readers chan *sqliteConn
@@ -75,14 +68,14 @@ func openSQLite(ctx context.Context, path string) (_ *sqliteEngine, err error) {
 	if err := migrateSQLite(ctx, path); err != nil {
 		return nil, err
 	}
-	if e.writer, err = dialSQLite(path, durable(sqliteWriterCacheKiB)...); err != nil {
+	if e.writer, err = dialSQLite(path, sqliteBusyMax, durable(sqliteWriterCacheKiB)...); err != nil {
 		return nil, err
 	}
-	if e.checkpointer, err = dialSQLite(path, durable(sqliteReaderCacheKiB)...); err != nil {
+	if e.checkpointer, err = dialSQLite(path, sqliteBusyMax, durable(sqliteReaderCacheKiB)...); err != nil {
 		return nil, err
 	}
 	for range sqliteReaders {
-		c, err := dialSQLite(path, durable(sqliteReaderCacheKiB, "query_only(1)")...)
+		c, err := dialSQLite(path, sqliteBusyMax, durable(sqliteReaderCacheKiB, "query_only = 1")...)
 		if err != nil {
 			return nil, err
 		}
@@ -102,14 +95,14 @@ func checkFolder(path string) error {
 // lockSQLite holds a lock beside the database for as long as the process lives, so that two processes never deliver from
 // one file. The lock is SQLite's own, on a file of its own: the system releases it when the process dies, however it dies.
 func lockSQLite(path string) (_ *sqliteConn, err error) {
-	c, err := dialSQLite(path+".lock", "busy_timeout(0)", "locking_mode(EXCLUSIVE)")
+	c, err := dialSQLite(path+".lock", 0, "locking_mode = EXCLUSIVE")
 	if err == nil {
 		err = c.run("BEGIN EXCLUSIVE")
 	}
 	switch {
 	case err == nil:
 		return c, nil
-	case code(err) == sqlite3.SQLITE_BUSY:
+	case sqliteCode(err) == sqlite3.SQLITE_BUSY:
 		err = &hook.ConflictError{Verb: "open database " + path, State: "in use", Detail: "another process uses it (it holds " + path +
 			".lock); stop that one first, or name another database"}
 	default:
@@ -122,7 +115,7 @@ func lockSQLite(path string) (_ *sqliteConn, err error) {
 }
 
 func migrateSQLite(ctx context.Context, path string) (err error) {
-	db, err := sql.Open("sqlite", sqliteDSN(path, durable(sqliteReaderCacheKiB)...))
+	db, err := sql.Open("sqlite", sqliteDSN(path))
 	if err != nil {
 		return fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -137,19 +130,18 @@ func migrateSQLite(ctx context.Context, path string) (err error) {
 	return nil
 }
 
-// sqliteDSN names a database file and what is set on a connection before its first use.
-func sqliteDSN(path string, pragmas ...string) string {
-	q := url.Values{"_pragma": pragmas}
-	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
-}
-
-// durable are the pragmas of a connection to the store: a commit returns after its fsync.
+// durable are the pragmas of a connection to the store: a commit returns after its fsync, and checkpoints are ours.
 func durable(cacheKiB int, more ...string) []string {
 	return append([]string{
-		"busy_timeout(" + strconv.FormatInt(sqliteBusyMax.Milliseconds(), 10) + ")",
-		"journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(0)",
-		"cache_size(-" + strconv.Itoa(cacheKiB) + ")", "temp_store(MEMORY)",
+		"journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0",
+		fmt.Sprintf("cache_size = -%d", cacheKiB), "temp_store = MEMORY",
 	}, more...)
+}
+
+// sqliteDSN names a database file for database/sql. The transactions of migrations are as durable as all others.
+func sqliteDSN(path string) string {
+	q := url.Values{"_pragma": {fmt.Sprintf("busy_timeout(%d)", sqliteBusyMax.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)"}}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
 
 func (e *sqliteEngine) transact(tasks []task) error {
@@ -251,167 +243,4 @@ func (b *sqliteBatch) query(s statement, each func(row) error, args ...any) {
 	if b.err == nil {
 		b.err = b.conn.query(s, each, args)
 	}
-}
-
-// sqliteConn is one connection with its prepared statements. It serves one caller at a time.
-type sqliteConn struct {
-	conn     driver.Conn
-	prepared map[statement]*sqliteStatement
-	values   []driver.NamedValue
-}
-
-// preparedStmt is what the driver's statements are.
-type preparedStmt interface {
-	driver.Stmt
-	driver.StmtExecContext
-	driver.StmtQueryContext
-}
-
-// sqliteStatement is a prepared statement; order tells which argument each of its parameters takes.
-type sqliteStatement struct {
-	stmt  preparedStmt
-	order []int
-	cols  []driver.Value
-}
-
-func dialSQLite(path string, pragmas ...string) (*sqliteConn, error) {
-	connector, err := sqlite.NewConnector(sqliteDSN(path, pragmas...))
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, err)
-	}
-	conn, err := connector.Connect(context.Background())
-	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, translate(err))
-	}
-	return &sqliteConn{conn: conn, prepared: make(map[statement]*sqliteStatement)}, nil
-}
-
-func (c *sqliteConn) close() error { return errors.Join(c.forget(), c.conn.Close()) }
-
-// forget closes the prepared statements.
-func (c *sqliteConn) forget() error {
-	var errs []error
-	for _, st := range c.prepared {
-		errs = append(errs, st.stmt.Close())
-	}
-	clear(c.prepared)
-	return errors.Join(errs...)
-}
-
-// prepare turns $1, $2, … into anonymous parameters, which the driver binds without looking up names.
-func (c *sqliteConn) prepare(s statement) (*sqliteStatement, error) {
-	if st, ok := c.prepared[s]; ok {
-		return st, nil
-	}
-	if len(c.prepared) >= sqlitePreparedMax {
-		if err := c.forget(); err != nil {
-			return nil, err
-		}
-	}
-	st := new(sqliteStatement)
-	text := placeholder.ReplaceAllStringFunc(string(s), func(p string) string {
-		n, _ := strconv.Atoi(p[1:]) // the pattern lets digits through alone
-		st.order = append(st.order, n-1)
-		return "?"
-	})
-	text = strings.ReplaceAll(text, skipLocked, "")
-	made, err := c.conn.Prepare(text)
-	if err != nil {
-		return nil, fmt.Errorf("prepare %q: %w", s, err)
-	}
-	var ok bool
-	if st.stmt, ok = made.(preparedStmt); !ok {
-		return nil, errors.Join(fmt.Errorf("prepare %q: the driver's statement is a %T", s, made), made.Close())
-	}
-	c.prepared[s] = st
-	return st, nil
-}
-
-func (c *sqliteConn) bind(st *sqliteStatement, args []any) []driver.NamedValue {
-	c.values = c.values[:0]
-	for i, n := range st.order {
-		c.values = append(c.values, driver.NamedValue{Ordinal: i + 1, Value: sqliteValue(args[n])})
-	}
-	return c.values
-}
-
-// sqliteValue turns an argument into one of the few types that the driver takes.
-func sqliteValue(arg any) driver.Value {
-	switch v := arg.(type) {
-	case int64, string, []byte:
-		return v
-	case int:
-		return int64(v)
-	case hook.Serial:
-		return int64(v)
-	case hook.WebhookNumber:
-		return int64(v)
-	case hook.ContactCenterNumber:
-		return int64(v)
-	case hook.UUID:
-		return v[:]
-	default:
-		panic(fmt.Sprintf("store: argument of type %T", arg))
-	}
-}
-
-func (c *sqliteConn) exec(s statement, args []any) (int64, error) {
-	st, err := c.prepare(s)
-	if err != nil {
-		return 0, err
-	}
-	res, err := st.stmt.ExecContext(context.Background(), c.bind(st, args))
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
-}
-
-func (c *sqliteConn) query(s statement, each func(row) error, args []any) (err error) {
-	st, err := c.prepare(s)
-	if err != nil {
-		return err
-	}
-	rows, err := st.stmt.QueryContext(context.Background(), c.bind(st, args))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	if st.cols == nil {
-		st.cols = make([]driver.Value, len(rows.Columns()))
-	}
-	for {
-		if err := rows.Next(st.cols); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-		if err := each(func(dest ...any) error { return scan(dest, st.cols) }); err != nil {
-			return err
-		}
-	}
-}
-
-func (c *sqliteConn) run(text statement) error {
-	_, err := c.exec(text, nil)
-	return err
-}
-
-// rollback ends a failed transaction. SQLite has ended it already after some errors; then there is nothing to do.
-func (c *sqliteConn) rollback() error {
-	err := c.run("ROLLBACK")
-	if code(err) == sqlite3.SQLITE_ERROR {
-		return nil
-	}
-	return err
-}
-
-// checkpoint runs a checkpoint and returns the pages in the write-ahead log and how many of them were moved.
-func (c *sqliteConn) checkpoint(mode string) (pages, moved int64, err error) {
-	err = c.query(statement("PRAGMA wal_checkpoint("+mode+")"), func(r row) error {
-		var busy int64
-		return r(&busy, &pages, &moved)
-	}, nil)
-	return pages, moved, err
 }
