@@ -25,7 +25,7 @@ func (s *Store) AcceptChanges(ctx context.Context, center hook.ContactCenterNumb
 	a := &acceptance{store: s, center: center, now: now, changes: changes}
 	w := write[[]ChangeResult]{
 		store: s, center: center, now: now, once: once, rows: len(changes), after: a.announce,
-		result: func() ([]ChangeResult, error) { return a.results, nil },
+		result: a.result,
 	}
 	w.stages = steps{a.load, a.apply, a.finish}
 	results, err := w.run(ctx)
@@ -56,6 +56,8 @@ type subject struct {
 	id hook.InteractionID
 	// current is how it is now; nil when it does not exist.
 	current *hook.Interaction
+	// content is the content of one that was read, not decoded yet: that is not for the time of the transaction.
+	content string
 	// created is the index of the change that inserted it, or -1.
 	created int
 	// drafted is whether a change of this acceptance tries to insert it.
@@ -150,7 +152,7 @@ func (a *acceptance) insert(b batch, index int, sub *subject) {
 
 func (a *acceptance) read(b batch, sub *subject) {
 	b.query(selectInteraction, func(r row) (err error) {
-		sub.current, err = scanInteraction(r)
+		sub.current, sub.content, err = scanBareInteraction(r)
 		return err
 	}, a.center, sub.id.UUID)
 }
@@ -233,6 +235,20 @@ func (a *acceptance) finish(b batch) {
 			a.fanOut(b, em)
 		}
 	}
+}
+
+// result returns the results, with what each interaction holds.
+func (a *acceptance) result() ([]ChangeResult, error) {
+	for i := range a.results {
+		shown := a.results[i].Interaction
+		if shown == nil {
+			continue
+		}
+		if err := decodeContent(shown, a.find(shown.ID).content); err != nil {
+			return nil, err
+		}
+	}
+	return a.results, nil
 }
 
 // announce wakes whoever waits for events.

@@ -31,23 +31,34 @@ func queueUpdateInteraction(b batch, i *hook.Interaction) {
 		milli(i.Stopped.At), encode(stopperList(), i.Stopped.By), i.Stopped.Reason, i.Stopped.Event)
 }
 
+// scanInteraction reads an interaction with its content.
 func scanInteraction(r row) (*hook.Interaction, error) {
-	i := new(hook.Interaction)
-	var content string
-	var media, subtype, created, submitted, stopped, by int64
-	err := r(&i.ContactCenter, &i.Serial, &i.ID.UUID, &i.SessionID.UUID, &media, &subtype, &i.State, &i.Queue, &i.Agent, &content,
-		&created, &submitted, &i.StartedEvent, &stopped, &by, &i.Stopped.Reason, &i.Stopped.Event)
+	i, content, err := scanBareInteraction(r)
 	if err != nil {
 		return nil, err
 	}
+	return i, decodeContent(i, content)
+}
+
+// scanBareInteraction reads an interaction and returns its content as it is stored, for whoever has time to decode it.
+func scanBareInteraction(r row) (i *hook.Interaction, content string, err error) {
+	i = new(hook.Interaction)
+	var media, subtype, created, submitted, stopped, by int64
+	err = r(&i.ContactCenter, &i.Serial, &i.ID.UUID, &i.SessionID.UUID, &media, &subtype, &i.State, &i.Queue, &i.Agent, &content,
+		&created, &submitted, &i.StartedEvent, &stopped, &by, &i.Stopped.Reason, &i.Stopped.Event)
 	i.Media, i.Subtype, i.Stopped.By = decode(mediaList(), media), decode(subtypeList(), subtype), decode(stopperList(), by)
 	i.CreatedAt, i.SubmittedAt, i.Stopped.At = fromMilli(created), fromMilli(submitted), fromMilli(stopped)
-	if content != "" {
-		if err := json.Unmarshal([]byte(content), &i.Content); err != nil {
-			return nil, fmt.Errorf("decode content of interaction %s: %w", i.ID, err)
-		}
+	return i, content, err
+}
+
+func decodeContent(i *hook.Interaction, content string) error {
+	if content == "" {
+		return nil
 	}
-	return i, nil
+	if err := json.Unmarshal([]byte(content), &i.Content); err != nil {
+		return fmt.Errorf("decode content of interaction %s: %w", i.ID, err)
+	}
+	return nil
 }
 
 // encodeContent returns the content's JSON, or nothing for an empty one.
