@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/bits"
-	"time"
 )
 
 // identBytes is the length of an interaction id as text.
@@ -27,8 +26,12 @@ const (
 	ascending order = "v7"
 )
 
+// ascendingFrom is the time in the first ascending id, in milliseconds since 1970. A create and its stop must agree on the
+// id, so its time comes from its place, 32 to the millisecond, and not from a clock.
+const ascendingFrom = 1_767_225_600_000
+
 // put writes the id's 36 characters to dst. The last 12 characters carry trial and sequence in either order.
-func (id ident) put(dst []byte, o order, now time.Time) {
+func (id ident) put(dst []byte, o order) {
 	var u [16]byte
 	high := uint64(id.sequence+1) * 0x9E3779B97F4A7C15 // an odd factor: no two sequences share their leading bits
 	for i := range 8 {
@@ -36,14 +39,17 @@ func (id ident) put(dst []byte, o order, now time.Time) {
 	}
 	version := byte(0x40)
 	if o == ascending {
-		milli := uint64(now.UnixMilli())
+		milli := ascendingFrom + uint64(id.trial)<<22 + uint64(id.sequence)>>5
 		for i := range 6 {
 			u[i] = byte(milli >> (40 - 8*i))
 		}
+		u[6], u[7], u[8] = 0, 0, 0
 		version = 0x70
+	} else {
+		u[8] = bits.Reverse8(byte(id.sequence))
 	}
 	u[6] = u[6]&0x0f | version
-	u[8] = 0x80 | bits.Reverse8(byte(id.sequence))&0x3f
+	u[8] = u[8]&0x3f | 0x80
 	u[9] = byte(id.sequence)
 	u[10], u[11] = byte(id.trial>>8), byte(id.trial)
 	u[12], u[13], u[14], u[15] = byte(id.sequence>>24), byte(id.sequence>>16), byte(id.sequence>>8), byte(id.sequence)
@@ -51,8 +57,8 @@ func (id ident) put(dst []byte, o order, now time.Time) {
 }
 
 // putSession writes the id of the session that the interaction belongs to: another UUID, one per interaction.
-func (id ident) putSession(dst []byte, o order, now time.Time) {
-	ident{trial: ^id.trial, sequence: id.sequence}.put(dst, o, now)
+func (id ident) putSession(dst []byte, o order) {
+	ident{trial: ^id.trial, sequence: id.sequence}.put(dst, o)
 }
 
 func putUUID(dst []byte, u [16]byte) {

@@ -3,17 +3,15 @@ package main
 import (
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
 func TestIdentReadsWhatItPut(t *testing.T) {
-	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	for _, o := range []order{scattered, ascending} {
 		for _, want := range []ident{{}, {trial: 1}, {trial: 0xffff, sequence: 0xffffffff}, {trial: 0x1234, sequence: 0x89abcdef}} {
 			var text [identBytes]byte
-			want.put(text[:], o, now)
+			want.put(text[:], o)
 			got, err := readIdent(text[:])
 			if err != nil || got != want {
 				t.Errorf("%s: put %+v as %s, read %+v, %v", o, want, text, got, err)
@@ -23,11 +21,10 @@ func TestIdentReadsWhatItPut(t *testing.T) {
 }
 
 func TestIdentIsUUID(t *testing.T) {
-	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	for o, version := range map[order]byte{scattered: 4, ascending: 7} {
 		for sequence := range uint32(1000) {
 			var text [identBytes]byte
-			ident{trial: 3, sequence: sequence}.put(text[:], o, now)
+			ident{trial: 3, sequence: sequence}.put(text[:], o)
 			u, err := hook.ParseUUID(string(text[:]))
 			if err != nil {
 				t.Fatal(err)
@@ -41,12 +38,10 @@ func TestIdentIsUUID(t *testing.T) {
 
 func TestIdentOrder(t *testing.T) {
 	for o, wantSorted := range map[order]bool{scattered: false, ascending: true} {
-		now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 		var ids []string
 		for sequence := range uint32(100) {
 			var text [identBytes]byte
-			now = now.Add(time.Millisecond)
-			ident{sequence: sequence}.put(text[:], o, now)
+			ident{sequence: sequence}.put(text[:], o)
 			ids = append(ids, string(text[:]))
 		}
 		if got := slices.IsSorted(ids); got != wantSorted {

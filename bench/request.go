@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // requestBodyBytes is the size of the body of a single create, the 350 bytes that the comparison asks for.
@@ -29,14 +28,14 @@ func newTemplate(text string) template {
 }
 
 // appendTo appends the text with the ids filled in.
-func (t template) appendTo(dst []byte, id ident, o order, now time.Time) []byte {
+func (t template) appendTo(dst []byte, id ident, o order) []byte {
 	at := len(dst)
 	dst = append(dst, t.text...)
 	if t.id >= 0 {
-		id.put(dst[at+t.id:], o, now)
+		id.put(dst[at+t.id:], o)
 	}
 	if t.session >= 0 {
-		id.putSession(dst[at+t.session:], o, now)
+		id.putSession(dst[at+t.session:], o)
 	}
 	return dst
 }

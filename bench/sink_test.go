@@ -42,7 +42,7 @@ func testSink(t *testing.T, l *ledger, webhooks int) (*sink, string) {
 func TestEventsOfPayload(t *testing.T) {
 	id := func(sequence uint32) string {
 		var text [identBytes]byte
-		ident{1, sequence}.put(text[:], scattered, time.Now())
+		ident{1, sequence}.put(text[:], scattered)
 		return string(text[:])
 	}
 	body := interaction.Payload{OperationID: id(9), Entities: []interaction.EntityEvent{

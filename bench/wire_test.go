@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
@@ -86,8 +85,7 @@ func readRequest(t *testing.T, text []byte) (*http.Request, []byte) {
 func TestRequestsAreWellFormed(t *testing.T) {
 	texts := newRequests("127.0.0.1:1", "the-key")
 	id := ident{trial: 7, sequence: 99}
-	now := time.Now()
-	r, body := readRequest(t, texts.create.appendTo(nil, id, scattered, now))
+	r, body := readRequest(t, texts.create.appendTo(nil, id, scattered))
 	if r.URL.Path != "/v1/interactions" || r.Header.Get("x-api-key") != "the-key" || len(body) != requestBodyBytes {
 		t.Errorf("create: %s, %v, %d bytes", r.URL, r.Header, len(body))
 	}
@@ -101,7 +99,7 @@ func TestRequestsAreWellFormed(t *testing.T) {
 	if _, err := hook.ParseUUID(created.SessionID); err != nil || created.SessionID == created.ID {
 		t.Errorf("create: session %s: %v", created.SessionID, err)
 	}
-	r, body = readRequest(t, texts.stop.appendTo(nil, id, scattered, now))
+	r, body = readRequest(t, texts.stop.appendTo(nil, id, scattered))
 	if r.URL.Path != "/v1/interactions/"+created.ID+"/stop" || string(body) != stopBody {
 		t.Errorf("stop: %s %s", r.URL, body)
 	}
@@ -110,8 +108,8 @@ func TestRequestsAreWellFormed(t *testing.T) {
 func TestBatchIsWellFormed(t *testing.T) {
 	texts := newRequests("127.0.0.1:1", "the-key")
 	buf := texts.beginBatch(nil)
-	buf = texts.createChange.appendTo(buf, ident{1, 1}, ascending, time.Now())
-	buf = texts.stopPart.appendTo(append(buf, ','), ident{1, 0}, ascending, time.Now())
+	buf = texts.createChange.appendTo(buf, ident{1, 1}, ascending)
+	buf = texts.stopPart.appendTo(append(buf, ','), ident{1, 0}, ascending)
 	r, body := readRequest(t, texts.endBatch(buf))
 	var batch struct {
 		Changes []struct{ Op, ID, By, Queue string } `json:"changes"`

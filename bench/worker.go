@@ -106,7 +106,7 @@ func (w *worker) single(ctx context.Context, at time.Time) error {
 	if c.event == finished {
 		text = &w.g.texts.stop
 	}
-	w.buf = text.appendTo(w.buf[:0], ident{l.Trial, c.sequence}, l.Order, at)
+	w.buf = text.appendTo(w.buf[:0], ident{l.Trial, c.sequence}, l.Order)
 	w.g.ledger.send(c.event, c.sequence, at)
 	status, err := w.wire.do(w.buf, w.t.problem == "" && w.t.refused > 0)
 	if err != nil {
@@ -146,7 +146,7 @@ func (w *worker) batch() error {
 		if c.event == finished {
 			text = &w.g.texts.stopPart
 		}
-		w.buf = text.appendTo(w.buf, ident{l.Trial, c.sequence}, l.Order, now)
+		w.buf = text.appendTo(w.buf, ident{l.Trial, c.sequence}, l.Order)
 		w.g.ledger.send(c.event, c.sequence, now)
 		w.changes = append(w.changes, c)
 	}
@@ -171,7 +171,7 @@ func (w *worker) raw(ctx context.Context, at time.Time) error {
 	if c.sequence >= ledgerSequencesMax {
 		return fmt.Errorf("more than %d POSTs in one trial", ledgerSequencesMax)
 	}
-	w.buf = w.g.payload.appendTo(w.buf[:0], ident{l.Trial, c.sequence}, l.Order, at)
+	w.buf = w.g.payload.appendTo(w.buf[:0], ident{l.Trial, c.sequence}, l.Order)
 	w.g.ledger.send(c.event, c.sequence, at)
 	if l.Kind == leanRawLoad {
 		return w.rawLean(c)
