@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -242,5 +245,41 @@ func TestDemoIsJudged(t *testing.T) {
 				t.Errorf("proven is %v\n%s", c.Proven, diff)
 			}
 		})
+	}
+}
+
+// TestEndDoesNotWaitForUnusedConnections is about those on which nothing was ever sent: net/http waits five seconds for them.
+func TestEndDoesNotWaitForUnusedConnections(t *testing.T) {
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serveUntil(ctx, &http.Server{Handler: http.NotFoundHandler()}, l, time.Minute) }()
+	unused, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unused.Close()
+	// Connections are taken in order: once this one is answered, the one before is known to the server.
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := new(http.Transport).RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	end()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(4 * time.Second):
+		t.Error("it waits for a connection on which nothing was sent")
+		<-ended
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -128,6 +129,8 @@ func (a *app) listen(ctx context.Context, o listenOptions) error {
 
 // serveUntil serves until ctx ends and then waits, up to the bound, for the answers that are being written.
 func serveUntil(ctx context.Context, server *http.Server, l net.Listener, bound time.Duration) error {
+	unused := &unusedConns{conns: make(map[net.Conn]bool)}
+	server.ConnState = unused.follow
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	select {
@@ -137,6 +140,7 @@ func serveUntil(ctx context.Context, server *http.Server, l net.Listener, bound 
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
 	defer cancel()
+	unused.close()
 	err := server.Shutdown(end)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = server.Close() // those that are still not done were told to wait too long
@@ -145,6 +149,36 @@ func serveUntil(ctx context.Context, server *http.Server, l net.Listener, bound 
 		err = errors.Join(err, failure)
 	}
 	return err
+}
+
+// unusedConns are connections on which no request has come yet. Shutdown gives each of them five seconds; there is nothing
+// on them to wait for.
+type unusedConns struct {
+	mu    sync.Mutex // guards conns and ended
+	conns map[net.Conn]bool
+	ended bool
+}
+
+func (u *unusedConns) follow(c net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case state != http.StateNew:
+		delete(u.conns, c)
+	case u.ended:
+		_ = c.Close() // nobody has sent anything on it: there is nobody to tell
+	default:
+		u.conns[c] = true
+	}
+}
+
+func (u *unusedConns) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.ended = true
+	for c := range u.conns {
+		_ = c.Close() // as above
+	}
 }
 
 // listenError says what to do where an address cannot be listened on.
