@@ -1049,7 +1049,7 @@ type ListInteractionsParams struct {
 	Queue     *string             `form:"queue,omitempty" json:"queue,omitempty"`
 	SessionId *openapi_types.UUID `form:"sessionId,omitempty" json:"sessionId,omitempty"`
 
-	// CreatedAfter Created at this time or later.
+	// CreatedAfter Created after this time, to the millisecond.
 	CreatedAfter *time.Time `form:"createdAfter,omitempty" json:"createdAfter,omitempty"`
 
 	// CreatedBefore Created before this time.

@@ -227,7 +227,7 @@ type listInteractionsInput struct {
 	Subtype       Subtype        `query:"subtype"`
 	Queue         string         `query:"queue" maxLength:"256"`
 	SessionID     hook.SessionID `query:"sessionId" format:"uuid"`
-	CreatedAfter  time.Time      `query:"createdAfter" doc:"Created at this time or later."`
+	CreatedAfter  time.Time      `query:"createdAfter" doc:"Created after this time, to the millisecond."`
 	CreatedBefore time.Time      `query:"createdBefore" doc:"Created before this time."`
 	OlderThan     string         `query:"olderThan" example:"1h" doc:"Created longer ago than this duration, such as 90s, 15m or 24h. With createdBefore, the earlier of both bounds."`
 	olderThan     time.Duration

@@ -230,7 +230,7 @@ func (a *app) listInteractions(c *connection) *cobra.Command {
 		filter{"subtype", "subtype", "for example WhatsApp"},
 		filter{"queue", "queue", "the queue"},
 		filter{"session", "sessionId", "the id of the conversation"},
-		filter{"created-after", "createdAfter", "created at this time or later, as 2006-01-02T15:04:05Z"},
+		filter{"created-after", "createdAfter", "created after this time, as 2006-01-02T15:04:05Z"},
 		filter{"created-before", "createdBefore", "created before this time"},
 		filter{"older-than", "olderThan", "created longer ago than this, for example 24h"},
 	)
