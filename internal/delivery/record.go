@@ -116,8 +116,12 @@ func (r *recorder) follow(batch []hook.Outcome, recorded hook.Recorded) {
 		r.engine.sweeper.hint(n, time.Now())
 	}
 	for i := range batch {
-		if next := batch[i].Next; !next.IsZero() {
-			r.engine.sweeper.hint(batch[i].Delivery.Webhook, next)
+		o := &batch[i]
+		switch {
+		case !o.Next.IsZero():
+			r.engine.sweeper.hint(o.Delivery.Webhook, o.Next)
+		case o.Exhausts():
+			r.engine.logExhausted(o)
 		}
 	}
 }

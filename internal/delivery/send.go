@@ -261,9 +261,34 @@ func (l *lane) log(w *hook.Webhook, batch []*hook.Delivery, a *hook.Answer, ackn
 		return
 	}
 	d := batch[0]
-	log.LogAttrs(l.engine.sending, level, "attempt",
+	line := append(make([]slog.Attr, 0, attemptAttrs),
 		slog.Bool("acknowledged", acknowledged), slog.String("webhook", w.ID.String()), slog.String("delivery", d.ID().String()),
 		slog.String("interaction", d.Event.InteractionID.String()), slog.String("event", string(d.Event.Kind)),
-		slog.Int("attempt", d.Attempts+1), slog.Int("events", len(batch)), slog.Int("status", a.Status),
-		slog.String("failure", w.Settings.Success.Judge(a).String()), slog.String("error", a.Error), slog.Duration("took", a.Took))
+		slog.Int("attempt", d.Attempts+1), slog.Int("events", len(batch)), slog.Duration("took", a.Took))
+	if a.Status != 0 {
+		line = append(line, slog.Int("status", a.Status))
+	}
+	if !acknowledged {
+		line = append(line, slog.String("failure", w.Settings.Success.Judge(a).String()))
+	}
+	if a.Error != "" {
+		line = append(line, slog.String("error", a.Error))
+	}
+	log.LogAttrs(l.engine.sending, level, "attempt", line...)
+}
+
+// attemptAttrs is how many attributes the line of an attempt has at most.
+const attemptAttrs = 11
+
+// logExhausted says that a delivery was given up: it is kept, and somebody should replay it.
+func (e *Engine) logExhausted(o *hook.Outcome) {
+	d := o.Delivery
+	webhook := ""
+	if w, ok := e.options.Queue.WebhookByNumber(d.Webhook); ok {
+		webhook = w.ID.String()
+	}
+	e.options.Log.LogAttrs(e.sending, slog.LevelWarn, "delivery exhausted: it will not be tried again until it is replayed",
+		slog.String("webhook", webhook), slog.String("delivery", d.ID().String()),
+		slog.String("interaction", d.Event.InteractionID.String()), slog.String("event", string(d.Event.Kind)),
+		slog.Int("attempts", o.Attempt.Number), slog.String("failure", o.Attempt.Failure.String()))
 }

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -59,8 +60,10 @@ func openSQLite(ctx context.Context, path string) (_ *sqliteEngine, err error) {
 			err = errors.Join(err, e.close())
 		}
 	}()
-	if err := checkFolder(path); err != nil {
-		return nil, err
+	for _, file := range []string{path, path + ".lock"} {
+		if err := prepareFile(file); err != nil {
+			return nil, fmt.Errorf("open database %s: %w", path, err)
+		}
 	}
 	if e.lock, err = lockSQLite(path); err != nil {
 		return nil, err
@@ -84,10 +87,26 @@ func openSQLite(ctx context.Context, path string) (_ *sqliteEngine, err error) {
 	return e, nil
 }
 
-func checkFolder(path string) error {
-	dir := filepath.Dir(path)
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return fmt.Errorf("open database %s: there is no folder %s; make it first", path, dir)
+// sqliteMagic is how every SQLite database begins (SQLite, "Database File Format", section 1.3).
+const sqliteMagic = "SQLite format 3\x00"
+
+// prepareFile makes the file when it does not exist, for the owner's eyes only because it will hold secrets, and refuses
+// one that is no database. SQLite gives the files beside it the same mode.
+func prepareFile(path string) (err error) {
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return fmt.Errorf("there is no folder %s; make it first", filepath.Dir(path))
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder; name a file in it", path)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("make file: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	head := make([]byte, len(sqliteMagic))
+	if n, err := io.ReadFull(f, head); n > 0 && (err != nil || string(head) != sqliteMagic) {
+		return fmt.Errorf("%s is a file, but not an SQLite database; name another one", path)
 	}
 	return nil
 }

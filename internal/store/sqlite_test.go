@@ -52,7 +52,7 @@ func TestSQLiteRefusesPaths(t *testing.T) {
 	must(t, os.WriteFile(text, []byte(strings.Repeat("This is not a database. ", 1_000)), 0o600))
 	for name, tt := range map[string]struct{ path, want string }{
 		"a folder that does not exist":  {filepath.Join(dir, "none", "store.db"), "there is no folder " + filepath.Join(dir, "none")},
-		"a file that is not a database": {text, "not a database"},
+		"a file that is not a database": {text, "is a file, but not an SQLite database"},
 		"a folder":                      {dir, dir},
 		"a file in place of a folder":   {filepath.Join(text, "store.db"), "there is no folder " + text},
 	} {
