@@ -183,9 +183,9 @@ func TestLogger(t *testing.T) {
 		terminal bool
 		want     string
 	}{
-		{"text", config.Log{Format: "text", Level: "info"}, false, `level=INFO msg=hello a=1`},
+		{"text", config.Log{Format: "text", Level: "info"}, false, `level=INFO msg=hello a=1 b=1.5s`},
 		{"terminal", config.Log{Format: "text", Level: "info"}, true, "\x1b["},
-		{"JSON", config.Log{Format: "json", Level: "info"}, true, `"msg":"hello","a":1}`},
+		{"JSON", config.Log{Format: "json", Level: "info"}, true, `"msg":"hello","a":1,"b":"1.5s"}`},
 		{"level", config.Log{Format: "text", Level: "error"}, false, ``},
 	}
 	for _, tt := range tests {
@@ -196,7 +196,7 @@ func TestLogger(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			log.Info("hello", "a", 1)
+			log.Info("hello", "a", 1, "b", 1500*time.Millisecond)
 			if !strings.Contains(out.String(), tt.want) || (tt.want == "") != (out.Len() == 0) {
 				t.Errorf("got %q, want %q", out, tt.want)
 			}
@@ -279,7 +279,6 @@ func TestEndDoesNotWaitForUnusedConnections(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(4 * time.Second):
-		t.Error("it waits for a connection on which nothing was sent")
-		<-ended
+		t.Error("it waits for a connection on which nothing was sent; in the end:", <-ended)
 	}
 }

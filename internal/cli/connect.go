@@ -66,12 +66,19 @@ func (c *connection) base() (string, error) {
 	return base, nil
 }
 
-// credential returns the API key, or nothing: the server says then what is missing.
+// errNoKey is a client command without a key: no server would answer it.
+var errNoKey = errors.New("no key: set " + keyEnv + " (or " + adminKeyEnv + "), or give --key-file FILE")
+
+// credential returns the API key.
 func (c *connection) credential() (string, error) {
 	if c.key == "" && c.keyFile != "" {
-		return c.app.readLine(c.keyFile)
+		return c.app.readLine("--key-file", c.keyFile)
 	}
-	return firstOf(c.key, c.app.env(keyEnv), c.app.env(adminKeyEnv)), nil
+	key := firstOf(c.key, c.app.env(keyEnv), c.app.env(adminKeyEnv))
+	if key == "" {
+		return "", errNoKey
+	}
+	return key, nil
 }
 
 // open makes the client of the server, with the key and the contact centre on every request.

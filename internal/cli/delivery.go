@@ -181,10 +181,13 @@ func outcomeOf(t client.Attempt) string {
 const responseRunesMax = 200
 
 func quoteResponse(t client.Attempt) string {
-	if t.Response == nil || *t.Response == "" {
+	if t.Response == nil {
 		return ""
 	}
-	runes := []rune(*t.Response)
+	runes := []rune(strings.TrimSpace(*t.Response)) // many servers end a body with a line feed
+	if len(runes) == 0 {
+		return ""
+	}
 	if len(runes) > responseRunesMax {
 		return ": " + string(runes[:responseRunesMax]) + "…"
 	}

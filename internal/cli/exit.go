@@ -30,7 +30,7 @@ func exitCodes() []exitCode {
 		{2, "usage: the command line or the configuration is wrong; nothing was done", isUsage},
 		{3, "not found: the server knows no such record", anyOf(hook.ErrNotFound, status(404))},
 		{4, "conflict: the state of the record, or an id or address that is in use already, forbids it", isConflict},
-		{5, "not authorised: no key, a wrong key, or one that may not do this", anyOf(status(401), status(403))},
+		{5, "not authorised: no key, a wrong key, or one that may not do this", anyOf(errNoKey, status(401), status(403))},
 		{6, "unavailable: the server cannot be reached or cannot answer now; the same command may succeed later", isUnavailable},
 		{7, "invalid: the server refused fields of the request; each one is named", anyOf(status(400), status(413), status(422))},
 	}
@@ -53,7 +53,7 @@ func exitCodeOf(err error) int {
 func exitCodesTopic() *cobra.Command {
 	var b strings.Builder
 	b.WriteString("Every command ends with one of these exit codes:\n\n")
-	b.WriteString("  0  done\n  1  failed: anything that no other code names; also what `verify` and `demo` could not prove\n")
+	b.WriteString("  0  done\n  1  failed: anything that no other code names; also what `verify` and `demo` could not prove,\n     and a `webhooks test` that the receiver did not acknowledge\n")
 	for _, row := range exitCodes() {
 		fmt.Fprintf(&b, "  %d  %s\n", row.code, row.meaning)
 	}

@@ -18,21 +18,24 @@ const (
 	secretEnv = "HOOKSWITCH_SECRET" //nolint:gosec // the name of a variable, not a secret
 )
 
-// readInput reads a file, or standard input when the path is "-", within inputBytesMax.
-func (a *app) readInput(path string) (data []byte, err error) {
+// readInput reads a file, or standard input when the path is "-", within inputBytesMax. A file that cannot be read is a wrong
+// command line; the error names the flag or the argument that asked for it.
+func (a *app) readInput(asker, path string) (data []byte, err error) {
 	r := a.Stdin
 	if path != "-" {
 		f, failure := os.Open(path)
 		if failure != nil {
-			return nil, fmt.Errorf("read input: %w", failure)
+			return nil, usageErrorf("%s: %w", asker, failure)
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
 		r = f
 	}
 	data, err = io.ReadAll(io.LimitReader(r, inputBytesMax+1))
 	switch {
+	case err != nil && path != "-":
+		return nil, usageErrorf("%s: %w", asker, err)
 	case err != nil:
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return nil, fmt.Errorf("%s: read standard input: %w", asker, err)
 	case len(data) > inputBytesMax:
 		return nil, fmt.Errorf("read %s: it is larger than %d bytes", path, inputBytesMax)
 	}
@@ -40,8 +43,8 @@ func (a *app) readInput(path string) (data []byte, err error) {
 }
 
 // readLine reads the first line of a file, as a key or a secret is kept in one: editors end it with a line feed.
-func (a *app) readLine(path string) (string, error) {
-	data, err := a.readInput(path)
+func (a *app) readLine(asker, path string) (string, error) {
+	data, err := a.readInput(asker, path)
 	if err != nil {
 		return "", err
 	}
@@ -77,7 +80,7 @@ func (s *secrets) read() ([][]byte, error) {
 		out = append(out, []byte(value))
 	}
 	for _, path := range s.files {
-		line, err := s.app.readLine(path)
+		line, err := s.app.readLine("--secret-file", path)
 		if err != nil {
 			return nil, err
 		}

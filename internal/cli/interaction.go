@@ -56,9 +56,18 @@ nothing is emitted before its submit. When the command ends with 0, that is on t
 	}
 	key := idempotencyFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return a.changeInteraction(cmd.Context(), c, d, asJSON, func(ctx context.Context, api *client.Client, body io.Reader) (*http.Response, error) {
+		raw, err := a.changeInteraction(cmd.Context(), c, d, asJSON, func(ctx context.Context, api *client.Client, body io.Reader) (*http.Response, error) {
 			return api.CreateInteractionWithBody(ctx, nil, contentJSON, body, key())
 		})
+		if err != nil || asJSON || d.Queue != "" {
+			return err
+		}
+		id, err := idOf(raw)
+		if err != nil {
+			return err
+		}
+		a.tell("Nothing was sent: the interaction is NEW. Submit it with\n  hookswitch interactions submit " + clean(id) + " --queue QUEUE\n")
+		return nil
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&d.MediaType, "media", "chat", "chat or email")
@@ -72,24 +81,24 @@ nothing is emitted before its submit. When the command ends with 0, that is on t
 	return cmd
 }
 
-// changeInteraction sends a body, prints the interaction that is answered.
+// changeInteraction sends a body, prints the interaction that is answered and returns it as it came.
 func (a *app) changeInteraction(
 	ctx context.Context, c *connection, document any, asJSON bool,
 	call func(context.Context, *client.Client, io.Reader) (*http.Response, error),
-) error {
+) ([]byte, error) {
 	api, err := c.open()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	body, err := jsonBody(document)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	raw, err := c.ask(func() (*http.Response, error) { return call(ctx, api, body) })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return showOne(a, raw, asJSON, interactionFields)
+	return raw, showOne(a, raw, asJSON, interactionFields)
 }
 
 // transition is a command that changes one existing interaction.
@@ -111,9 +120,10 @@ func (a *app) transitionCommand(c *connection, t transition) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.changeInteraction(cmd.Context(), c, document, asJSON, func(ctx context.Context, api *client.Client, body io.Reader) (*http.Response, error) {
+		_, err = a.changeInteraction(cmd.Context(), c, document, asJSON, func(ctx context.Context, api *client.Client, body io.Reader) (*http.Response, error) {
 			return t.call(ctx, api, id, body, key())
 		})
+		return err
 	}
 	return cmd
 }

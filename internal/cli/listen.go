@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +33,8 @@ const listenLong = `Receive webhooks on this machine, on any path: verify each o
 explained below the line: why a signature fails, a body that is not the contract's, an event that was acknowledged
 before (duplicate), a FINISHED before its STARTED (out of order).
 
-A webhook whose signature fails is answered with 401. Without a secret nothing is verified: it is printed and answered with 200.
+A webhook whose signature fails is answered with 401, and every refusal with a JSON body that gives the reason code, for the
+sender's log. Without a secret nothing is verified: it is printed and answered with 200.
 
 It can misbehave, to show what a sender makes of that:
   --fail N        answer 500 to the first N requests of every event of every interaction
@@ -183,5 +185,13 @@ func (u *unusedConns) close() {
 
 // listenError says what to do where an address cannot be listened on.
 func listenError(address string, err error) error {
-	return fmt.Errorf("cannot listen on %s: %w; is another server running there? --listen takes another address, port 0 any free port", address, err)
+	_, malformed := errors.AsType[*net.AddrError](err)
+	_, unknown := errors.AsType[*net.DNSError](err)
+	switch {
+	case malformed || unknown:
+		return usageErrorf("--listen cannot be %q: %w; it is host:port, such as 127.0.0.1:8481", clean(address), err)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("cannot listen on %s: %w; is another server running there? --listen takes another address, port 0 any free port", address, err)
+	}
+	return fmt.Errorf("cannot listen on %s: %w; --listen takes another address", address, err)
 }

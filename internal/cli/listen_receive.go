@@ -31,7 +31,7 @@ type listenReceiver struct {
 
 // listenCounts are what the summary tells.
 type listenCounts struct {
-	requests, acknowledged, duplicates, refused, misbehaved, outOfOrder, unverified int
+	requests, acknowledged, duplicates, refused, misbehaved, outOfOrder, unverified, gone int
 }
 
 // received is one event of a request, as it is printed. A request that holds no readable event gives one without.
@@ -47,8 +47,9 @@ type received struct {
 	Problems      []string              `json:"problems"`
 	Duplicate     bool                  `json:"duplicate"`
 	OutOfOrder    bool                  `json:"outOfOrder"`
-	// Answer is the status that is answered; zero when the connection is dropped.
-	Answer int `json:"answer"`
+	// Answer is the status that is answered; zero when the connection is dropped or the sender has gone.
+	Answer     int  `json:"answer"`
+	SenderGone bool `json:"senderGone,omitempty"`
 }
 
 // sender is what the headers of a request say about it.
@@ -66,7 +67,7 @@ type sender struct {
 func (r *listenReceiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		http.Error(w, "hookswitch listen: a webhook is a POST", http.StatusMethodNotAllowed)
+		writeListenProblem(w, http.StatusMethodNotAllowed, "method")
 		return
 	}
 	at := time.Now()
@@ -76,45 +77,59 @@ func (r *listenReceiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		select {
 		case <-time.After(r.options.delay):
 		case <-req.Context().Done():
-			e.problems = append(e.problems, "the sender went away before the answer")
 		}
 	}
-	r.answer(w, r.record(req, at, e), e.payload)
+	if e.gone = req.Context().Err() != nil; e.gone {
+		e.problems = append(e.problems, "the sender went away before the answer")
+	}
+	r.answer(w, r.record(req, at, e), e)
 }
 
 // examination is what a look at a request has found.
 type examination struct {
 	payload            interaction.Payload
 	verified, problems []string
-	// refusal is the status to answer with where something is wrong, or zero.
+	// refusal is the status to answer with where something is wrong, or zero, and reason the code for it, as package
+	// receiver answers it.
 	refusal int
+	reason  string
+	// gone tells that the sender will not see the answer, so it will deliver again: nothing is acknowledged.
+	gone bool
+}
+
+// refuse notes why the request is refused; what was found first is what is answered.
+func (e *examination) refuse(status int, reason string) {
+	if e.refusal == 0 {
+		e.refusal, e.reason = status, reason
+	}
 }
 
 // examine verifies and reads a body, of which unread is what went wrong when it was received.
 func (r *listenReceiver) examine(header http.Header, body []byte, unread error, at time.Time) examination {
 	e := examination{verified: []string{}, problems: []string{}}
 	if unread != nil {
-		e.problems, e.refusal = append(e.problems, "the body cannot be read: "+unread.Error()), http.StatusBadRequest
+		e.problems = append(e.problems, "the body cannot be read: "+unread.Error())
 		if _, large := errors.AsType[*http.MaxBytesError](unread); large {
-			e.refusal = http.StatusRequestEntityTooLarge
+			e.refuse(http.StatusRequestEntityTooLarge, "too_large")
 		}
+		e.refuse(http.StatusBadRequest, "unreadable")
 		return e
 	}
 	if r.verifier != nil {
-		for _, c := range checkSignatures(r.verifier, header, body, at, 0) {
+		checks := checkSignatures(r.verifier, header, body, at, 0)
+		for _, c := range checks {
 			if c.err == nil {
 				e.verified = append(e.verified, c.header)
-				continue
+			} else {
+				e.refuse(http.StatusUnauthorized, firstOf(reasonOf(c.err), "signature"))
 			}
-			e.problems, e.refusal = append(e.problems, signature.Explain(c.err)), http.StatusUnauthorized
 		}
+		e.problems = append(e.problems, explainChecks(checks)...)
 	}
 	var err error
 	if e.payload, err = interaction.Parse(body); err != nil {
 		e.problems = append(e.problems, "not the body of an interactions webhook: "+err.Error())
-		if e.refusal == 0 {
-			e.refusal = http.StatusBadRequest
-		}
+		e.refuse(http.StatusBadRequest, "malformed")
 	}
 	return e
 }
@@ -125,17 +140,22 @@ func (r *listenReceiver) record(req *http.Request, at time.Time, found examinati
 	defer r.mu.Unlock()
 	r.counts.requests++
 	answer := found.refusal
-	switch answer {
-	case 0:
-		answer = r.behave(found.payload)
-	case http.StatusUnauthorized:
+	switch {
+	case answer == http.StatusUnauthorized:
 		r.counts.unverified++
 		r.counts.refused++
-	default:
+	case answer != 0:
 		r.counts.refused++
+	case found.gone:
+		r.counts.gone++
+	default:
+		answer = r.behave(found.payload)
+	}
+	if found.gone {
+		answer = 0
 	}
 	line := received{
-		Time: at, OperationID: found.payload.OperationID, Verified: found.verified, Problems: found.problems, Answer: answer,
+		Time: at, OperationID: found.payload.OperationID, Verified: found.verified, Problems: found.problems, Answer: answer, SenderGone: found.gone,
 		Sender: sender{
 			Address: req.RemoteAddr, Path: req.URL.Path, ContactCenter: req.Header.Get(interaction.ContactCenterHeader),
 			Attempt: req.Header.Get(interaction.AttemptHeader), Delivery: req.Header.Get(interaction.DeliveryHeader),
@@ -200,24 +220,44 @@ func (r *listenReceiver) remember(e interaction.EntityEvent, verified, acknowled
 	return duplicate, outOfOrder
 }
 
-func (r *listenReceiver) answer(w http.ResponseWriter, status int, p interaction.Payload) {
+func (r *listenReceiver) answer(w http.ResponseWriter, status int, found examination) {
 	if status == 0 {
 		panic(http.ErrAbortHandler) // net/http's way to close a connection without an answer
 	}
 	if status == http.StatusFound {
 		w.Header().Set("Location", r.options.redirect)
 	}
+	if status >= http.StatusBadRequest {
+		writeListenProblem(w, status, firstOf(found.reason, "on_purpose"))
+		return
+	}
 	w.Header().Set("Content-Type", interaction.ContentType)
 	w.WriteHeader(status)
 	if status != http.StatusOK {
 		return
 	}
-	ids := make([]string, len(p.Entities))
-	for i, e := range p.Entities {
+	ids := make([]string, len(found.payload.Entities))
+	for i, e := range found.payload.Entities {
 		ids[i] = e.Entity.ID
 	}
 	// The sender interprets the status alone, and when it is gone it will send again.
 	_ = json.NewEncoder(w).Encode(interaction.NewAnswer(ids...))
+}
+
+// listenProblem is the body of a refusal (RFC 9457), with the reason as package receiver gives it, so that the sender's
+// record of the attempt shows it.
+type listenProblem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Reason string `json:"reason"`
+}
+
+func writeListenProblem(w http.ResponseWriter, status int, reason string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	title := firstOf(http.StatusText(status), "Refused") // --status takes codes that have no name
+	// As with an answer: a sender that is gone cannot be told.
+	_ = json.NewEncoder(w).Encode(listenProblem{Title: title, Status: status, Reason: reason})
 }
 
 // show prints one event. The error is kept for the end: a receiver goes on while nobody reads its output.
@@ -246,10 +286,13 @@ func (r *listenReceiver) printError() error {
 func (r *listenReceiver) summary() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := r.counts
+	c, gone := r.counts, ""
+	if c.gone > 0 {
+		gone = fmt.Sprintf(", %d whose sender went away before the answer", c.gone)
+	}
 	return fmt.Sprintf("%d requests: %d events acknowledged, %d duplicates, %d out of order; "+
-		"%d requests refused (%d of them because of their signature), %d not acknowledged on purpose\n",
-		c.requests, c.acknowledged, c.duplicates, c.outOfOrder, c.refused, c.unverified, c.misbehaved)
+		"%d requests refused (%d of them because of their signature), %d not acknowledged on purpose%s\n",
+		c.requests, c.acknowledged, c.duplicates, c.outOfOrder, c.refused, c.unverified, c.misbehaved, gone)
 }
 
 // text is the line of an event, and below it what is wrong.
@@ -276,10 +319,12 @@ func (e *received) text(p palette, verifying bool) string {
 	for _, remark := range e.remarks() {
 		b.WriteString("  " + p.paint(yellow, remark))
 	}
-	switch e.Answer {
-	case 0:
+	switch {
+	case e.SenderGone:
+		b.WriteString("  -> " + p.paint(yellow, "not answered"))
+	case e.Answer == 0:
 		b.WriteString("  -> " + p.paint(yellow, "dropped"))
-	case http.StatusOK:
+	case e.Answer == http.StatusOK:
 		b.WriteString("  -> " + p.paint(green, "200"))
 	default:
 		b.WriteString("  -> " + p.paint(yellow, fmt.Sprint(e.Answer)))

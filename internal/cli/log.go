@@ -19,9 +19,17 @@ func (a *app) logger(c config.Log) (*slog.Logger, error) {
 	colours := a.palette(a.StderrTerminal)
 	switch {
 	case c.Format == config.LogJSON:
-		return slog.New(slog.NewJSONHandler(a.Stderr, &slog.HandlerOptions{Level: level})), nil
+		return slog.New(slog.NewJSONHandler(a.Stderr, &slog.HandlerOptions{Level: level, ReplaceAttr: durationText})), nil
 	case a.StderrTerminal:
 		return slog.New(tint.NewTextHandler(a.Stderr, &tint.Options{Level: level, NoColor: !colours.on, TimeFormat: time.TimeOnly})), nil
 	}
 	return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: level})), nil
+}
+
+// durationText gives a duration as text with its unit, as the other formats do; JSON would give a bare number of nanoseconds.
+func durationText(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }

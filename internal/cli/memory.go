@@ -34,6 +34,14 @@ func (m *memory) try(k eventKey) int {
 	return f.tries
 }
 
+// tries returns how often the event was tried, as far as it is remembered.
+func (m *memory) tries(k eventKey) int {
+	if f, known := m.events[k]; known {
+		return f.tries
+	}
+	return 0
+}
+
 func (m *memory) acknowledge(k eventKey) { m.fate(k).acknowledged = true }
 
 func (m *memory) acknowledged(k eventKey) bool {

@@ -72,13 +72,14 @@ func makeGroup(cmd *cobra.Command) *cobra.Command {
 // args demands one argument per name, and at most that many; a name in brackets may be left out.
 func args(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
+		command := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ") // the report says the program's name
 		for i, name := range names {
 			if i >= len(given) && !strings.HasPrefix(name, "[") {
-				return usageErrorf("%s needs %s: %s", cmd.CommandPath(), name, strings.TrimSpace(cmd.UseLine()))
+				return usageErrorf("%s needs %s: %s", command, name, strings.TrimSpace(cmd.UseLine()))
 			}
 		}
 		if len(given) > len(names) {
-			return usageErrorf("%s takes no argument %q", cmd.CommandPath(), given[len(names)])
+			return usageErrorf("%s takes no argument %q", command, given[len(names)])
 		}
 		return nil
 	}

@@ -51,7 +51,7 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	a.collectLess()
 	err = n.run(ctx, func(newKey string) {
 		if newKey != "" {
-			a.tell(newKeyText(newKey))
+			a.tell(newKeyText(newKey, n.localURL()))
 		}
 		log.Info("listening", "url", n.localURL(), "public_url", n.publicURL(), "database", c.Database, "version", readBuild().Version)
 	})
@@ -80,8 +80,13 @@ func (a *app) collectLess() {
 	}
 }
 
-// newKeyText shows a new admin key, once: the store keeps its hash alone.
-func newKeyText(key string) string {
+// newKeyText shows a new admin key, once: the store keeps its hash alone. It names the server where the client commands would
+// look elsewhere.
+func newKeyText(key, server string) string {
+	where := ""
+	if server != serverDefault {
+		where = fmt.Sprintf("  export %s=%s\n", serverEnv, server)
+	}
 	return fmt.Sprintf(`
 This is a new store, so an admin key was made. It is shown here and never again:
 
@@ -90,7 +95,7 @@ This is a new store, so an admin key was made. It is shown here and never again:
 Put it where only you can read it. The client commands take it from the environment:
 
   export %s=%s
-  hookswitch interactions list
+%s  hookswitch interactions list
 
-`, key, keyEnv, key)
+`, key, keyEnv, key, where)
 }

@@ -18,6 +18,9 @@ func TestServeMakesAnAdminKeyOnce(t *testing.T) {
 	first := launch(t, nil, "", args...)
 	key := first.await(&first.stderr, `(?m)^  (hsk_[A-Za-z0-9_-]{43})$`)[1]
 	url := first.await(&first.stderr, `msg=listening url=(\S+)`)[1]
+	if !strings.Contains(first.stderr.String(), "  export HOOKSWITCH_SERVER="+url+"\n") {
+		t.Errorf("the first start does not name the server: %s", first.stderr.String())
+	}
 	if code, _, stderr := run(t, []string{"HOOKSWITCH_API_KEY=" + key, "HOOKSWITCH_SERVER=" + url}, "", "webhooks", "list"); code != 0 {
 		t.Errorf("the key does not work: %s", stderr)
 	}

@@ -66,7 +66,7 @@ func (a *app) sign(path string, o signOptions) error {
 	if err != nil {
 		return err
 	}
-	body, err := a.readInput(path)
+	body, err := a.readInput("body", path)
 	if err != nil {
 		return err
 	}

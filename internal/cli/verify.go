@@ -73,7 +73,7 @@ func (a *app) verify(path string, o verifyOptions) error {
 	if err != nil {
 		return err
 	}
-	body, err := a.readInput(path)
+	body, err := a.readInput("body", path)
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (a *app) verify(path string, o verifyOptions) error {
 func (a *app) readHeaders(o verifyOptions) (http.Header, error) {
 	lines := o.headers
 	if o.headersFile != "" {
-		text, err := a.readInput(o.headersFile)
+		text, err := a.readInput("--headers-file", o.headersFile)
 		if err != nil {
 			return nil, err
 		}
@@ -157,9 +157,38 @@ func viewChecks(checks []check) []checkView {
 	out := make([]checkView, len(checks))
 	for i, c := range checks {
 		out[i] = checkView{Header: c.header, Verified: c.err == nil, Explanation: signature.Explain(c.err)}
-		if reason, ok := errors.AsType[*signature.Error](c.err); ok {
-			out[i].Reason = string(reason.Reason)
+		out[i].Reason = reasonOf(c.err)
+	}
+	return out
+}
+
+// reasonOf returns the code of a failed verification, or nothing for another error.
+func reasonOf(err error) string {
+	if wrong, ok := errors.AsType[*signature.Error](err); ok {
+		return string(wrong.Reason)
+	}
+	return ""
+}
+
+// explainChecks explains every reason of a failure once, with the other headers that fail for it: a wrong secret makes all of
+// them wrong, and is one mistake.
+func explainChecks(checks []check) []string {
+	var out []string
+	first, others := map[string]int{}, map[string][]string{}
+	for _, c := range checks {
+		if c.err == nil {
+			continue
 		}
+		reason := reasonOf(c.err)
+		if _, explained := first[reason]; explained && reason != "" {
+			others[reason] = append(others[reason], c.header)
+			continue
+		}
+		first[reason] = len(out)
+		out = append(out, signature.Explain(c.err))
+	}
+	for reason, headers := range others {
+		out[first[reason]] += " The same holds for " + strings.Join(headers, " and ") + "."
 	}
 	return out
 }
@@ -190,10 +219,15 @@ func (a *app) printChecks(checks []check, body []byte, asJSON bool) error {
 
 func (a *app) printVerdicts(checks []check, bodyProblem string) error {
 	p := a.palette(a.StdoutTerminal)
+	explained := map[string]bool{}
 	for _, c := range viewChecks(checks) {
 		line := p.paint(green, "verified") + "  " + c.Header + "\n"
 		if !c.Verified {
-			line = p.paint(red, "failed  ") + "  " + c.Header + ": " + c.Reason + "\n          " + clean(c.Explanation) + "\n"
+			line = p.paint(red, "failed  ") + "  " + c.Header + ": " + c.Reason + "\n"
+			if !explained[c.Reason] { // once for all the headers that one mistake makes wrong
+				line += "          " + clean(c.Explanation) + "\n"
+			}
+			explained[c.Reason] = c.Reason != ""
 		}
 		if err := a.print(line); err != nil {
 			return err

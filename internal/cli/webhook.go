@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -126,7 +127,7 @@ func (w *webhookSettings) number(flag, usage string, path ...string) {
 func (w *webhookSettings) document(a *app) (map[string]any, error) {
 	document := map[string]any{}
 	if w.file != "" {
-		raw, err := a.readInput(w.file)
+		raw, err := a.readInput("--file", w.file)
 		if err != nil {
 			return nil, err
 		}
@@ -344,15 +345,46 @@ func (a *app) deleteWebhook(c *connection) *cobra.Command {
 	}
 }
 
+// errNotAcknowledged is what came of a test whose outcome was shown.
+var errNotAcknowledged = errors.New("the receiver did not acknowledge")
+
 func (a *app) testWebhook(c *connection) *cobra.Command {
-	return webhookAction(a, c, &cobra.Command{
+	cmd := &cobra.Command{
 		Use: "test", Short: "Send one signed test to a webhook, and show what it said",
 		Long: `Send one signed STARTED of a made-up interaction, with Hookswitch-Test: true, once, and show what the receiver answered. The
-exit code says whether the test could be made, not whether the receiver acknowledged: that is in the answer.`,
+exit code is 0 only when the receiver acknowledged, and 1 when the test was made and the receiver did not.`,
 		Example: "  hookswitch webhooks test 0190a1b2-0000-7000-8000-000000000000",
-	}, testFields, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
-		return api.TestWebhook(ctx, id, nil)
-	})
+	}
+	var asJSON bool
+	jsonFlag(cmd, &asJSON)
+	cmd.Use += " webhook-id"
+	cmd.Args = args("webhook-id")
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		id, err := parseID(given[0])
+		if err != nil {
+			return err
+		}
+		api, err := c.open()
+		if err != nil {
+			return err
+		}
+		raw, err := c.ask(func() (*http.Response, error) { return api.TestWebhook(cmd.Context(), id, nil) })
+		if err != nil {
+			return err
+		}
+		var result client.TestResult
+		if err := json.Unmarshal(raw, &result); err != nil {
+			return fmt.Errorf("read answer: %w", err)
+		}
+		if err := showOne(a, raw, asJSON, testFields); err != nil {
+			return err
+		}
+		if !result.Acknowledged {
+			return &silentError{errNotAcknowledged}
+		}
+		return nil
+	}
+	return cmd
 }
 
 func webhookRow(w client.Webhook) []string {
