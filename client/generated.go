@@ -685,7 +685,7 @@ type NexusAnswer struct {
 
 // NexusStatus defines model for NexusStatus.
 type NexusStatus struct {
-	// Code SUCCESS, INVALID_PARAMETER, INVALID_SESSION, UNAUTHORIZED, FORBIDDEN, INVALID_CONTACT_CENTER, SERVICE_UNAVAILABLE or INTERNAL_ERROR.
+	// Code SUCCESS, INVALID_PARAMETER, INVALID_SESSION, UNAUTHORIZED, FORBIDDEN, INVALID_CONTACT_CENTER, NOT_FOUND, METHOD_NOT_ALLOWED, SERVICE_UNAVAILABLE or INTERNAL_ERROR.
 	Code    string `json:"code"`
 	Detail  string `json:"detail"`
 	Message string `json:"message"`
@@ -872,7 +872,7 @@ type WebhookDraft struct {
 	// Success 200 when absent.
 	Success *Success `json:"success,omitempty"`
 
-	// Url https, or http where private targets are allowed; at most 2,048 bytes.
+	// Url https, or http where private targets are allowed; at most 2,048 bytes. One that can never be reached is refused.
 	Url string `json:"url"`
 }
 
@@ -957,7 +957,7 @@ type WebhookPatch struct {
 	// Success 200 when absent. One of [200 2xx].
 	Success *string `json:"success,omitempty"`
 
-	// Url https, or http where private targets are allowed; at most 2,048 bytes.
+	// Url https, or http where private targets are allowed; at most 2,048 bytes. One that can never be reached is refused.
 	Url *string `json:"url,omitempty"`
 }
 
@@ -1215,6 +1215,9 @@ type CreateWebhookJSONRequestBody = WebhookDraft
 // UpdateWebhookJSONRequestBody defines body for UpdateWebhook for application/json ContentType.
 type UpdateWebhookJSONRequestBody = WebhookPatch
 
+// UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
+type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookPatch
+
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
 
@@ -1379,7 +1382,7 @@ type ClientInterface interface {
 
 	// ListEvents Read events in the order in which they were committed
 	//
-	// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait have no meaning there.
+	// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end. Either way the interaction is shown as it is now, not as it was when the event happened.
 	//
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1547,7 +1550,7 @@ type ClientInterface interface {
 
 	// UpdateWebhookWithBody Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396): absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1556,12 +1559,21 @@ type ClientInterface interface {
 
 	// UpdateWebhook Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396): absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
 	UpdateWebhook(ctx context.Context, id openapi_types.UUID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
+	//
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithApplicationMergePatchPlusJSONBody(ctx context.Context, id openapi_types.UUID, params *UpdateWebhookParams, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DisableWebhook Disable a webhook
 	//
@@ -1795,7 +1807,7 @@ func (c *Client) ReplayDelivery(ctx context.Context, id openapi_types.UUID, para
 
 // ListEvents Read events in the order in which they were committed
 //
-// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait have no meaning there.
+// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end. Either way the interaction is shown as it is now, not as it was when the event happened.
 //
 // Corresponds with GET /v1/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2163,7 +2175,7 @@ func (c *Client) GetWebhook(ctx context.Context, id openapi_types.UUID, params *
 
 // UpdateWebhookWithBody Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396): absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2182,13 +2194,32 @@ func (c *Client) UpdateWebhookWithBody(ctx context.Context, id openapi_types.UUI
 
 // UpdateWebhook Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396): absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
 func (c *Client) UpdateWebhook(ctx context.Context, id openapi_types.UUID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateWebhookRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
+//
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *Client) UpdateWebhookWithApplicationMergePatchPlusJSONBody(ctx context.Context, id openapi_types.UUID, params *UpdateWebhookParams, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateWebhookRequestWithApplicationMergePatchPlusJSONBody(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -3831,6 +3862,17 @@ func NewUpdateWebhookRequest(server string, id openapi_types.UUID, params *Updat
 	return NewUpdateWebhookRequestWithBody(server, id, params, "application/json", bodyReader)
 }
 
+// NewUpdateWebhookRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateWebhook builder with application/merge-patch+json body
+func NewUpdateWebhookRequestWithApplicationMergePatchPlusJSONBody(server string, id openapi_types.UUID, params *UpdateWebhookParams, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateWebhookRequestWithBody(server, id, params, "application/merge-patch+json", bodyReader)
+}
+
 // NewUpdateWebhookRequestWithBody constructs an http.Request for the UpdateWebhook method, with any body, and a specified content type
 func NewUpdateWebhookRequestWithBody(server string, id openapi_types.UUID, params *UpdateWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
@@ -4216,7 +4258,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListEventsWithResponse Read events in the order in which they were committed
 	//
-	// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait have no meaning there.
+	// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end. Either way the interaction is shown as it is now, not as it was when the event happened.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4396,7 +4438,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithBodyWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396): absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4405,12 +4447,21 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396): absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
 	UpdateWebhookWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
+
+	// UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook's settings
+	//
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+	UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateWebhookParams, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error)
 
 	// DisableWebhookWithResponse Disable a webhook
 	//
@@ -7177,7 +7228,7 @@ func (c *ClientWithResponses) ReplayDeliveryWithResponse(ctx context.Context, id
 
 // ListEventsWithResponse Read events in the order in which they were committed
 //
-// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait have no meaning there.
+// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end. Either way the interaction is shown as it is now, not as it was when the event happened.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -7477,7 +7528,7 @@ func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, id ope
 
 // UpdateWebhookWithBodyWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396): absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7492,13 +7543,28 @@ func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Cont
 
 // UpdateWebhookWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396): absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
 func (c *ClientWithResponses) UpdateWebhookWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateWebhookParams, body UpdateWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
 	rsp, err := c.UpdateWebhook(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateWebhookResponse(rsp)
+}
+
+// UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook's settings
+//
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
+func (c *ClientWithResponses) UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateWebhookParams, body UpdateWebhookApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWebhookResponse, error) {
+	rsp, err := c.UpdateWebhookWithApplicationMergePatchPlusJSONBody(ctx, id, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

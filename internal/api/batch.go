@@ -39,7 +39,7 @@ type Change struct {
 // ChangeDraft is the part of a change that a creation needs.
 type ChangeDraft struct {
 	ID        string            `json:"id,omitempty" format:"uuid" doc:"The interaction's id; only a create can do without."`
-	Queue     string            `json:"queue,omitempty" doc:"create, submit, return: the queue."`
+	Queue     *string           `json:"queue,omitempty" doc:"create, submit, return: the queue."`
 	MediaType MediaType         `json:"mediaType,omitempty" doc:"create."`
 	Subtype   Subtype           `json:"subtype,omitempty" doc:"create."`
 	SessionID string            `json:"sessionId,omitempty" format:"uuid" doc:"create."`
@@ -80,8 +80,10 @@ func (b *Change) change(s *Server, now time.Time, prefix string) (change hook.Ch
 	if b.Op == Op(hook.OpCreate) {
 		change, wrong, err = b.draft().change(s, now, prefix)
 	} else {
+		var queue string
+		queue, wrong = givenQueue(wrong, prefix+"queue", b.Queue)
 		change = hook.Change{
-			Op: hook.Op(b.Op), Queue: b.Queue, Agent: b.Agent, By: hook.Stopper(b.By), Reason: b.Reason,
+			Op: hook.Op(b.Op), Queue: queue, Agent: b.Agent, By: hook.Stopper(b.By), Reason: b.Reason,
 		}
 		if b.ID == "" {
 			wrong = append(wrong, hook.FieldError{Field: prefix + "id", Message: "is required"})
@@ -106,7 +108,7 @@ func (b *Change) foreign() (names []string) {
 		given bool
 		of    bool
 	}{
-		{"queue", b.Queue != "", op == hook.OpCreate || op == hook.OpSubmit || op == hook.OpReturn},
+		{"queue", b.Queue != nil, op == hook.OpCreate || op == hook.OpSubmit || op == hook.OpReturn},
 		{"mediaType", b.MediaType != "", op == hook.OpCreate},
 		{"subtype", b.Subtype != "", op == hook.OpCreate},
 		{"sessionId", b.SessionID != "", op == hook.OpCreate},

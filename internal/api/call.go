@@ -191,8 +191,10 @@ func (q *request) read(ctx huma.Context, dst any, meaning func() []hook.FieldErr
 
 func (c *call) readBody(sh *shape) *Problem {
 	if sent := c.r.Header.Get("Content-Type"); sent != "" && sent != typeJSON {
-		if kind, _, err := mime.ParseMediaType(sent); err != nil || kind != typeJSON {
-			return newProblem(http.StatusUnsupportedMediaType, "the body must be sent with Content-Type: "+typeJSON)
+		kind, _, err := mime.ParseMediaType(sent)
+		merges := c.r.Method == http.MethodPatch && kind == typeMergePatch
+		if err != nil || kind != typeJSON && !merges {
+			return newUnsupported(c.r.Method)
 		}
 	}
 	tooLarge := newTooLarge(sh.bytesMax)
@@ -221,6 +223,14 @@ func (c *call) readBody(sh *shape) *Problem {
 // bodyBytesUsual is how large a body usually is, where its length is not announced.
 const bodyBytesUsual = 511
 
+func newUnsupported(method string) *Problem {
+	wanted := typeJSON
+	if method == http.MethodPatch {
+		wanted += " or " + typeMergePatch
+	}
+	return newProblem(http.StatusUnsupportedMediaType, "the body must be sent with Content-Type: "+wanted)
+}
+
 func newTooLarge(bytesMax int) func() *Problem {
 	return func() *Problem {
 		return newProblem(http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes", bytesMax))
@@ -245,13 +255,13 @@ func (c *call) fingerprint() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// done encodes v as the answer with the status.
+// done encodes v as the answer with the status. Every answer of ours ends its line, for those who read it in a terminal.
 func done(status int, v any) (*answer, error) {
 	body, err := encode(v)
 	if err != nil {
 		return nil, err
 	}
-	return &answer{status: status, body: body}, nil
+	return &answer{status: status, body: append(body, '\n')}, nil
 }
 
 // keep makes an encoder for [once] of the function that makes a handler's answer. A verdict on the change (an unknown record,

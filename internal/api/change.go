@@ -33,12 +33,12 @@ func (InteractionAccept) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.
 
 // InteractionReturn is the body of a return.
 type InteractionReturn struct {
-	Queue string `json:"queue,omitempty" doc:"Another queue, for a transfer; its own when absent."`
+	Queue *string `json:"queue,omitempty" doc:"Another queue, for a transfer; its own when absent."`
 }
 
 // TransformSchema gives the document the domain's bounds.
 func (InteractionReturn) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
-	textSize(s, "queue", 0, hook.QueueBytesMax)
+	textSize(s, "queue", 1, hook.QueueBytesMax)
 	return s
 }
 
@@ -80,7 +80,11 @@ func (b *InteractionAccept) change() hook.Change {
 }
 
 func (b *InteractionReturn) change() hook.Change {
-	return hook.Change{Op: hook.OpReturn, Queue: b.Queue}
+	c := hook.Change{Op: hook.OpReturn}
+	if b.Queue != nil {
+		c.Queue = *b.Queue
+	}
+	return c
 }
 
 func (b *InteractionStop) change() hook.Change {
@@ -109,7 +113,9 @@ type returnInput struct{ Target }
 func (in *returnInput) Resolve(ctx huma.Context) []error {
 	in.change = hook.Change{Op: hook.OpReturn, ID: in.ID}
 	var b InteractionReturn
-	return in.readChange(ctx, &b, b.change)
+	wrong := in.readChange(ctx, &b, b.change)
+	_, empty := givenQueue(nil, "body.queue", b.Queue)
+	return append(wrong, faults(empty)...)
 }
 
 type stopInput struct{ Target }

@@ -218,6 +218,7 @@ func (c *contract) webhooks(t *testing.T) (id string) {
 	if on := c.good(200, "PATCH", "/v1/webhooks/"+id, `{"enabled":null}`); on["enabled"] != true {
 		t.Errorf("enabled null: %v", on)
 	}
+	c.good(200, "PATCH", "/v1/webhooks/"+id, `{"description":null}`, "Content-Type", "application/merge-patch+json")
 	c.good(200, "POST", "/v1/webhooks/"+id+"/enable", ``)
 	if tested := c.good(200, "POST", "/v1/webhooks/"+id+"/test", ``); tested["acknowledged"] != true || text(tested, "attempt", "duration") != "12.345ms" {
 		t.Errorf("test: %v", tested)

@@ -81,7 +81,8 @@ func rowListEvents() row {
 	return row{
 		id: "listEvents", tag: "events", summary: "Read events in the order in which they were committed",
 		about: "With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of " +
-			"server-sent events: id is the cursor, event the kind, data the item; limit and wait have no meaning there.",
+			"server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end. " +
+			"Either way the interaction is shown as it is now, not as it was when the event happened.",
 		status: http.StatusOK, answer: EventList{}, also: map[string]*huma.Schema{typeEventStream: {Type: huma.TypeString}},
 		errors: []int{http.StatusTooManyRequests},
 	}

@@ -68,7 +68,7 @@ func (s *Server) showInteraction(i *hook.Interaction, center hook.ContactCenterI
 type InteractionDraft struct {
 	MediaType MediaType         `json:"mediaType"`
 	Subtype   Subtype           `json:"subtype"`
-	Queue     string            `json:"queue,omitempty" doc:"When given, the interaction is submitted in the same transaction."`
+	Queue     *string           `json:"queue,omitempty" doc:"When given, the interaction is submitted in the same transaction."`
 	ID        string            `json:"id,omitempty" format:"uuid" doc:"Made when absent. Time-ordered ones (version 7) are the cheapest to store."`
 	SessionID string            `json:"sessionId,omitempty" format:"uuid" doc:"The conversation that the interaction belongs to; a new one when absent."`
 	Subject   string            `json:"subject,omitempty"`
@@ -78,7 +78,7 @@ type InteractionDraft struct {
 
 // TransformSchema gives the document the domain's bounds.
 func (InteractionDraft) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
-	textSize(s, "queue", 0, hook.QueueBytesMax)
+	textSize(s, "queue", 1, hook.QueueBytesMax)
 	textSize(s, "subject", 0, hook.SubjectBytesMax)
 	data := s.Properties["userData"]
 	data.MaxProperties = set(hook.UserDataEntriesMax)
@@ -89,7 +89,7 @@ func (InteractionDraft) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.S
 // change makes a domain change of the draft, with new ids where none were given, and lists what is wrong with it.
 func (d *InteractionDraft) change(s *Server, now time.Time, prefix string) (hook.Change, []hook.FieldError, error) {
 	draft := &hook.Draft{
-		Media: interaction.MediaType(d.MediaType), Subtype: interaction.Subtype(d.Subtype), Queue: d.Queue,
+		Media: interaction.MediaType(d.MediaType), Subtype: interaction.Subtype(d.Subtype),
 		Content: hook.Content{Subject: d.Subject, Contact: json.RawMessage(d.Contact), UserData: d.UserData},
 	}
 	var random [20]byte
@@ -101,10 +101,22 @@ func (d *InteractionDraft) change(s *Server, now time.Time, prefix string) (hook
 	draft.ID.UUID = hook.V7(now, [10]byte(random[:10]))
 	draft.SessionID.UUID = hook.V7(now, [10]byte(random[10:]))
 	var wrong []hook.FieldError
+	draft.Queue, wrong = givenQueue(wrong, prefix+"queue", d.Queue)
 	wrong = parseGiven(wrong, prefix+"id", d.ID, &draft.ID.UUID)
 	wrong = parseGiven(wrong, prefix+"sessionId", d.SessionID, &draft.SessionID.UUID)
 	change := hook.Change{Op: hook.OpCreate, ID: draft.ID, Draft: draft}
 	return change, append(wrong, wrongFields(change.Validate(prefix))...), nil
+}
+
+// givenQueue reads a queue that may be absent. One that is there and empty is a mistake: the caller wanted it in a queue.
+func givenQueue(wrong []hook.FieldError, field string, queue *string) (string, []hook.FieldError) {
+	if queue == nil {
+		return "", wrong
+	}
+	if *queue == "" {
+		wrong = append(wrong, hook.FieldError{Field: field, Message: "must not be empty"})
+	}
+	return *queue, wrong
 }
 
 // parseGiven reads an identifier that may be absent.
@@ -188,7 +200,7 @@ func (s *Server) doneInteraction(status int, i *hook.Interaction, center hook.Co
 	if err != nil {
 		return nil, fmt.Errorf("encode interaction: %w", err)
 	}
-	return &answer{status: status, body: body}, nil
+	return &answer{status: status, body: append(body, '\n')}, nil
 }
 
 // statusOf is the status of a change that was made.

@@ -34,6 +34,9 @@ func TestInvalid(t *testing.T) {
 			body: `{"mediaType":"fax","subtype":1,"queue":"` + long + `","id":"nope","sessionId":"` + someID + `x","colour":"red","userData":{"a":1},"contact":[]}`,
 			want: []string{"body.mediaType", "body.subtype", "body.queue", "body.id", "body.sessionId", "body.colour", "body.userData.a", "body.contact"},
 		},
+		"create: empty queue":   {body: `{"mediaType":"chat","subtype":"SMS","queue":""}`, want: []string{"body.queue"}},
+		"create: blank queue":   {body: `{"mediaType":"chat","subtype":"SMS","queue":" \u00a0"}`, want: []string{"body.queue"}},
+		"return: empty queue":   {path: "/v1/interactions/" + someID + "/return", body: `{"queue":""}`, want: []string{"body.queue"}},
 		"create: nothing given": {body: `{}`, want: []string{"body.mediaType", "body.subtype"}},
 		"create: nulls":         {body: `{"mediaType":null,"subtype":null}`, want: []string{"body.mediaType", "body.subtype"}},
 		"create: another case": {
@@ -220,10 +223,13 @@ func TestBatchJudgesEachAlone(t *testing.T) {
 		7,
 		{"op":"stop","by":"me"},
 		{"op":"stop","id":"`+someID+`","by":"workflow","queue":"q"},
+		{"op":"create","mediaType":"chat","subtype":"SMS","queue":""},
+		{"op":"return","id":"`+someID+`","queue":""},
 		{"op":"stop","id":"`+someID+`","by":"workflow"}]}`)
 	want := []string{
 		"201 ", "422 body.changes[1].Subtype body.changes[1].id body.changes[1].mediaType", "409 ", "200 ", "422 body.changes[4].op",
-		"422 body.changes[5]", "422 body.changes[6].by body.changes[6].id", "422 body.changes[7].queue", "200 ",
+		"422 body.changes[5]", "422 body.changes[6].by body.changes[6].id", "422 body.changes[7].queue",
+		"422 body.changes[8].queue", "422 body.changes[9].queue", "200 ",
 	}
 	for i, r := range items(got, "results") {
 		var at []string

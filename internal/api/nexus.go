@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -20,6 +23,8 @@ const (
 	codeUnauthorised = "UNAUTHORIZED"
 	codeForbidden    = "FORBIDDEN"
 	codeCenter       = "INVALID_CONTACT_CENTER"
+	codeNotFound     = "NOT_FOUND"
+	codeMethod       = "METHOD_NOT_ALLOWED"
 	codeUnavailable  = "SERVICE_UNAVAILABLE"
 	codeInternal     = "INTERNAL_ERROR"
 )
@@ -34,7 +39,7 @@ type NexusAnswer struct {
 
 // NexusStatus is the outcome within the envelope.
 type NexusStatus struct {
-	Code    string `json:"code" doc:"SUCCESS, INVALID_PARAMETER, INVALID_SESSION, UNAUTHORIZED, FORBIDDEN, INVALID_CONTACT_CENTER, SERVICE_UNAVAILABLE or INTERNAL_ERROR."`
+	Code    string `json:"code" doc:"SUCCESS, INVALID_PARAMETER, INVALID_SESSION, UNAUTHORIZED, FORBIDDEN, INVALID_CONTACT_CENTER, NOT_FOUND, METHOD_NOT_ALLOWED, SERVICE_UNAVAILABLE or INTERNAL_ERROR."`
 	Message string `json:"message"`
 	Detail  string `json:"detail"`
 }
@@ -57,7 +62,7 @@ func (c *call) nexusProblem(p *Problem) []byte {
 	if err != nil { // a struct of texts always encodes
 		return nil
 	}
-	return body
+	return append(body, '\n')
 }
 
 func nexusCode(p *Problem) string {
@@ -69,10 +74,15 @@ func nexusCode(p *Problem) string {
 	case http.StatusForbidden:
 		return codeForbidden
 	case http.StatusNotFound:
-		if p.Detail == noSession {
+		switch p.Detail {
+		case noSession:
 			return codeSession
+		case noPath:
+			return codeNotFound
 		}
 		return codeCenter
+	case http.StatusMethodNotAllowed:
+		return codeMethod
 	case http.StatusServiceUnavailable:
 		return codeUnavailable
 	default:
@@ -87,6 +97,15 @@ type nexusInput struct {
 	// The identifiers are texts here, because the original refuses a wrong one in its own way.
 	SessionID     string `path:"sessionId" doc:"The session's id."`
 	InteractionID string `path:"interactionId" doc:"The interaction's id."`
+	wrong         []string
+}
+
+// Resolve keeps what is wrong with the query for the handler, because huma would answer it outside the envelope.
+func (in *nexusInput) Resolve(ctx huma.Context) []error {
+	for _, err := range in.request.Resolve(ctx) {
+		in.wrong = append(in.wrong, err.Error())
+	}
+	return nil
 }
 
 func rowReadChat() row {
@@ -112,6 +131,9 @@ func (s *Server) readEmail(ctx context.Context, in *nexusInput) (*answer, error)
 }
 
 func (s *Server) readSession(ctx context.Context, in *nexusInput, media interaction.MediaType) (*answer, error) {
+	if in.wrong != nil {
+		return nil, newProblem(http.StatusBadRequest, strings.Join(in.wrong, "; "))
+	}
 	session, err := hook.ParseUUID(in.SessionID)
 	if err != nil {
 		return nil, newProblem(http.StatusBadRequest, "sessionId is not a UUID")

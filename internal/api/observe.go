@@ -91,6 +91,9 @@ func statusClass(status int) string {
 	return "other"
 }
 
+// noPath is the detail of a 404 that is about no record.
+const noPath = "there is nothing at this path"
+
 // unknownPath answers what no route is for: 405 where the path has other methods, 404 elsewhere.
 func (s *Server) unknownPath(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
@@ -99,7 +102,7 @@ func (s *Server) unknownPath(w http.ResponseWriter, r *http.Request) {
 			allowed = append(allowed, method)
 		}
 	}
-	p := newProblem(http.StatusNotFound, "there is nothing at this path")
+	p := newProblem(http.StatusNotFound, noPath)
 	if len(allowed) > 0 && !slices.Contains(allowed, r.Method) {
 		p = newProblem(http.StatusMethodNotAllowed, "this path is for "+strings.Join(allowed, ", ")).
 			with("Allow", strings.Join(allowed, ", "))

@@ -17,6 +17,8 @@ import (
 const (
 	typeJSON    = "application/json"
 	typeProblem = "application/problem+json"
+	// typeMergePatch is what a PATCH may call its body (RFC 7396, section 4).
+	typeMergePatch = "application/merge-patch+json"
 	// retryAfterSeconds is what a 503 and a 429 ask callers to wait.
 	retryAfterSeconds = "1"
 	// valueBytesMax bounds how much of a wrong value a problem repeats.
@@ -205,7 +207,7 @@ func faults(fields []hook.FieldError) []error {
 func (p *Problem) encode() []byte {
 	body, err := json.Marshal(p)
 	if err != nil { // a struct of texts and numbers always encodes
-		return []byte(`{"status":500}`)
+		return []byte(`{"status":500}` + "\n")
 	}
-	return body
+	return append(body, '\n')
 }

@@ -82,6 +82,9 @@ func describe(_ *huma.OpenAPI, op *huma.Operation) {
 		op.RequestBody = &huma.RequestBody{
 			Required: !r.optional, Content: map[string]*huma.MediaType{typeJSON: {Schema: sh.schema}},
 		}
+		if op.Method == http.MethodPatch {
+			op.RequestBody.Content[typeMergePatch] = &huma.MediaType{Schema: sh.schema}
+		}
 	}
 	if r.access == forCenter {
 		op.Parameters = append(op.Parameters, &huma.Param{

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,8 @@ type Tester interface {
 type Options struct {
 	Store  *store.Store
 	Tester Tester
+	// CheckURL says why a webhook's URL can never be posted to, or nothing; nil means that no URL is refused so early.
+	CheckURL func(*url.URL) error
 	// PublicURL is the base of every selfUri, without a trailing slash; the store's must be the same.
 	PublicURL string
 	// Log gets one line per request at the level debug, and internal errors; nil means nothing is logged.
@@ -54,6 +57,7 @@ type Options struct {
 type Server struct {
 	store     *store.Store
 	tester    Tester
+	checkURL  func(*url.URL) error
 	publicURL string
 	version   string
 	log       *slog.Logger
@@ -83,7 +87,7 @@ type waits struct {
 // New makes a server. It starts nothing.
 func New(o Options) *Server {
 	s := &Server{
-		store: o.Store, tester: o.Tester, publicURL: o.PublicURL, version: o.Version,
+		store: o.Store, tester: o.Tester, checkURL: o.CheckURL, publicURL: o.PublicURL, version: o.Version,
 		log: o.Log, clock: o.Now, random: o.Random, mux: http.NewServeMux(),
 	}
 	s.waits.draining = make(chan struct{})

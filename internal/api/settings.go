@@ -101,7 +101,7 @@ func (w whole) int() int { return int(max(min(float64(w), math.MaxInt32), math.M
 
 // SettingsDraft are the settings in the body of a creation or a PATCH.
 type SettingsDraft struct {
-	URL            optional[string]                      `json:"url,omitzero" doc:"https, or http where private targets are allowed; at most 2,048 bytes."`
+	URL            optional[string]                      `json:"url,omitzero" doc:"https, or http where private targets are allowed; at most 2,048 bytes. One that can never be reached is refused."`
 	Description    optional[string]                      `json:"description,omitzero" doc:"For people."`
 	Events         optional[[]EventKind]                 `json:"events,omitzero" doc:"Which events; all when absent or empty."`
 	MediaTypes     optional[[]MediaType]                 `json:"mediaTypes,omitzero" doc:"Which media types; all when absent or empty."`

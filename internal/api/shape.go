@@ -76,6 +76,9 @@ func (sh *shape) decode(data []byte, at string, dst any, meaning func() []hook.F
 	err := json.Unmarshal(data, dst)
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
+		if len(bytes.TrimSpace(data)) == 0 {
+			return nil, newProblem(http.StatusBadRequest, "a body is needed")
+		}
 		return nil, newProblem(http.StatusBadRequest, fmt.Sprintf("the body is not JSON: %s, near byte %d", syntax.Error(), syntax.Offset))
 	}
 	wrong := meaning()
@@ -244,6 +247,8 @@ func (k *shapeCheck) text(s *huma.Schema, at, text string) {
 	switch {
 	case len(s.Enum) > 0 && !slices.Contains(s.Enum, any(text)):
 		k.fail(at, text, "must be one of %v", s.Enum)
+	case n == 0 && s.MinLength != nil && *s.MinLength > 0:
+		k.fail(at, "", "must not be empty")
 	case s.MinLength != nil && n < *s.MinLength:
 		k.fail(at, text, "is %d characters long; at least %d are needed", n, *s.MinLength)
 	case s.MaxLength != nil && n > *s.MaxLength:

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -117,6 +119,24 @@ func applyPreset(p optional[Preset], s *hook.Settings) []hook.FieldError {
 	}}
 }
 
+// validate lists what is wrong with settings, and whether the URL that was given can never be reached. One that was stored
+// before the operator's rules changed is no reason to refuse another change.
+func (s *Server) validate(settings *hook.Settings, given optional[string]) []hook.FieldError {
+	const at = "body.url"
+	wrong := wrongFields(settings.Validate("body."))
+	if s.checkURL == nil || !given.given || slices.ContainsFunc(wrong, func(f hook.FieldError) bool { return f.Field == at }) {
+		return wrong
+	}
+	u, err := url.Parse(settings.URL)
+	if err == nil {
+		err = s.checkURL(u)
+	}
+	if err != nil {
+		wrong = append(wrong, hook.FieldError{Field: at, Message: err.Error()})
+	}
+	return wrong
+}
+
 type createWebhookInput struct {
 	request
 	webhook hook.Webhook
@@ -132,7 +152,7 @@ func (in *createWebhookInput) Resolve(ctx huma.Context) []error {
 		in.webhook = hook.Webhook{ContactCenter: in.center.Number, Settings: hook.DefaultSettings(), Enabled: true}
 		fields := applyPreset(d.Preset, &in.webhook.Settings)
 		fields = append(fields, d.settle(&in.webhook.Settings, "body.")...)
-		fields = append(fields, wrongFields(in.webhook.Settings.Validate("body."))...)
+		fields = append(fields, in.server.validate(&in.webhook.Settings, d.URL)...)
 		put(&in.webhook.Enabled, d.Enabled, true, same)
 		if d.Secret.given && !d.Secret.null {
 			in.secret = d.Secret.value
@@ -257,7 +277,7 @@ func (in *updateWebhookInput) merge(w *hook.Webhook) error {
 	fields := applyPreset(in.patch.Preset, &w.Settings)
 	fields = append(fields, in.patch.settle(&w.Settings, "body.")...)
 	put(&w.Enabled, in.patch.Enabled, true, same)
-	if fields = append(fields, wrongFields(w.Settings.Validate("body."))...); len(fields) > 0 {
+	if fields = append(fields, in.server.validate(&w.Settings, in.patch.URL)...); len(fields) > 0 {
 		return &hook.InvalidError{Fields: fields}
 	}
 	return nil
@@ -266,7 +286,7 @@ func (in *updateWebhookInput) merge(w *hook.Webhook) error {
 func rowUpdateWebhook() row {
 	return row{
 		id: "updateWebhook", tag: "webhooks", summary: "Change a webhook's settings",
-		about: "A JSON merge patch (RFC 7396): absent fields stay, null puts the default back, retry, batch and headers are merged field by " +
+		about: "A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by " +
 			"field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.",
 		status: http.StatusOK, answer: Webhook{}, body: WebhookPatch{}, thorough: true,
 	}

@@ -64,6 +64,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	n.store.HandTo(n.engine)
 	n.api = api.New(api.Options{
 		Store: n.store, Tester: n.engine, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(),
+		CheckURL: n.egress.Check,
 	})
 	return n, nil
 }

@@ -58,17 +58,20 @@ type Options struct {
 
 // Client posts to receivers. It is safe for concurrent use by any number of goroutines.
 type Client struct {
+	guard     *guard
 	transport *http.Transport
 	buffers   sync.Pool // of *[hook.ResponseBytesMax]byte, for bodies of unknown length
 }
 
 // New returns a client. It opens nothing and starts nothing before the first [Client.Send].
 func New(o Options) *Client {
-	d := newDialer(o)
+	g := newGuard(o.AllowPrivate)
+	d := newDialer(o, g)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	return &Client{
+		guard: g,
 		transport: &http.Transport{
 			Proxy:                  nil,
 			DialContext:            d.dialPlain,

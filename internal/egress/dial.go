@@ -14,8 +14,7 @@ type dialer struct {
 	tls    *tls.Config
 }
 
-func newDialer(o Options) *dialer {
-	g := newGuard(o.AllowPrivate)
+func newDialer(o Options, g *guard) *dialer {
 	return &dialer{
 		plain:  net.Dialer{Resolver: o.Resolver, Control: g.controlPlain},
 		secure: net.Dialer{Resolver: o.Resolver, Control: g.controlSecure},

@@ -19,7 +19,8 @@
 // multicast, shared (CGNAT), documentation and other special ranges, the metadata addresses of the clouds, and IPv6
 // forms that carry an IPv4 address (mapped, 6to4, Teredo, NAT64; a NAT64 address of the well-known prefix is judged by
 // the IPv4 address within). An allowed IPv4 prefix also allows its mapped form. Plain http is refused unless
-// AllowPrivate contains the address. A pooled connection was checked when it was dialled.
+// AllowPrivate contains the address. A pooled connection was checked when it was dialled. [Client.Check] applies the same
+// rules to a URL as it is written, so that one without any hope is refused before anything is sent; it protects nothing.
 //
 // Requests. POST, to http and https only, no userinfo, no redirect ever followed, no proxy (not from the environment
 // either: a proxy would dial addresses that nobody checked), TLS 1.2 or newer, certificates verified. The headers given

@@ -3,6 +3,8 @@ package egress
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
+	"strings"
 	"syscall"
 
 	"code.dny.dev/ssrf"
@@ -67,11 +69,51 @@ func (g *guard) controlPlain(network, address string, conn syscall.RawConn) erro
 	if err := g.controlSecure(network, address, conn); err != nil {
 		return err
 	}
-	a := netip.MustParseAddrPort(address).Addr() // controlSecure has parsed it
+	return g.checkPlain(netip.MustParseAddrPort(address).Addr()) // controlSecure has parsed it
+}
+
+// checkPlain returns a [blockedError] when an address that passed check must not be spoken to with http.
+func (g *guard) checkPlain(a netip.Addr) error {
 	if !g.allows(a) {
 		return &blockedError{fmt.Sprintf(
 			"http is refused for the public address %s: use https, or have the operator list it in allow-private-targets", a.Unmap(),
 		)}
+	}
+	return nil
+}
+
+// Check says why the URL can never be posted to, whatever its host's name resolves to, or nothing: http where the operator
+// allows no private network at all, and hosts that are addresses (localhost is the loopback ones) which would be refused
+// when they are dialled. It looks nothing up, so a URL that passes may still be refused.
+func (c *Client) Check(u *url.URL) error {
+	if u.Scheme == "http" && len(c.guard.allow) == 0 {
+		return &blockedError{"http is refused: use https, or have the operator list the receiver's network in allow-private-targets"}
+	}
+	var refused error
+	for _, a := range literal(u.Hostname()) {
+		err := c.guard.check(a)
+		if err == nil && u.Scheme == "http" {
+			err = c.guard.checkPlain(a)
+		}
+		if err == nil { // one address that may be dialled is enough
+			return nil
+		}
+		if refused == nil {
+			refused = err
+		}
+	}
+	return refused
+}
+
+// literal returns the addresses that a host stands for without being looked up: its own, or the loopback ones (RFC 6761,
+// section 6.3).
+func literal(host string) []netip.Addr {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{a}
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 	}
 	return nil
 }

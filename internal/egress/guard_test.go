@@ -133,6 +133,48 @@ func textOf(err error) string {
 	return "not blocked but " + err.Error()
 }
 
+func TestCheck(t *testing.T) {
+	const noHTTP = "http is refused: use https, or have the operator list the receiver's network in allow-private-targets"
+	refused := func(address, kind string) string {
+		return "the address " + address + " is " + kind + ": the operator has not listed it in allow-private-targets"
+	}
+	tests := []struct{ name, url, allow, want string }{
+		{"https to a name", "https://receiver.example/", "", ""},
+		{"https to a public address", "https://8.8.8.8/", "", ""},
+		{"https to a private address", "https://10.0.0.1:8443/", "", refused("10.0.0.1", "private")},
+		{"https to a mapped address", "https://[::ffff:127.0.0.1]/", "", refused("127.0.0.1", "loopback")},
+		{"https to metadata", "https://169.254.169.254/", "", refused("169.254.169.254", "a cloud's metadata service")},
+		{"https to localhost", "https://localhost/", "", refused("127.0.0.1", "loopback")},
+		{"https below localhost", "https://A.LocalHost.:1/", "", refused("127.0.0.1", "loopback")},
+		{"https to a name that only ends so", "https://notlocalhost/", "", ""},
+		{"http where nothing is allowed", "http://receiver.example/", "", noHTTP},
+		{"http to a private address where nothing is allowed", "http://10.0.0.1/", "", noHTTP},
+		{"http to a name", "http://receiver.example/", "10.0.0.0/8", ""},
+		{"http to an allowed address", "http://10.0.0.1/", "10.0.0.0/8", ""},
+		{"http to another private address", "http://192.168.0.1/", "10.0.0.0/8", refused("192.168.0.1", "private")},
+		{
+			"http to a public address", "http://8.8.8.8/", "10.0.0.0/8",
+			"http is refused for the public address 8.8.8.8: use https, or have the operator list it in allow-private-targets",
+		},
+		{"http to localhost, not allowed", "http://localhost/", "10.0.0.0/8", refused("127.0.0.1", "loopback")},
+		{"http to localhost, allowed", "http://localhost:1/", "127.0.0.0/8", ""},
+		{"http to localhost, allowed in IPv6 alone", "http://localhost:1/", "::1/128", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var o Options
+			if test.allow != "" {
+				o.AllowPrivate = []netip.Prefix{netip.MustParsePrefix(test.allow)}
+			}
+			c := New(o)
+			defer c.Close()
+			if got := textOf(c.Check(parse(t, test.url))); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 func TestGuardWithoutAddress(t *testing.T) {
 	for _, address := range []string{"", "localhost:80", "127.0.0.1", "/run/docker.sock"} {
 		if textOf(newGuard(loopback()).controlPlain("tcp", address, nil)) == "" {

@@ -53,11 +53,11 @@ func (ch *Change) Validate(prefix string) error {
 		}
 		return ch.Draft.Validate(prefix)
 	case OpSubmit:
-		c.text(prefix+"queue", ch.Queue, 1, QueueBytesMax)
+		c.queue(prefix+"queue", ch.Queue, 1)
 	case OpAccept:
 		c.text(prefix+"agent", ch.Agent, 1, AgentBytesMax)
 	case OpReturn:
-		c.text(prefix+"queue", ch.Queue, 0, QueueBytesMax)
+		c.queue(prefix+"queue", ch.Queue, 0)
 	case OpStop:
 		if !slices.Contains(Stoppers(), ch.By) {
 			c.fail(prefix+"by", string(ch.By), "must be one of %v", Stoppers())

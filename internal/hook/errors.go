@@ -74,6 +74,15 @@ func (c *checker) err() error {
 	return &InvalidError{Fields: c.fields}
 }
 
+// queue checks the name of a queue: one of white space alone is none.
+func (c *checker) queue(field, value string, minBytes int) {
+	if value != "" && strings.TrimSpace(value) == "" {
+		c.fail(field, value, "must not be empty")
+		return
+	}
+	c.text(field, value, minBytes, QueueBytesMax)
+}
+
 // text checks a single-line text against its size in bytes.
 func (c *checker) text(field, value string, minBytes, maxBytes int) {
 	switch {

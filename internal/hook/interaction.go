@@ -147,7 +147,7 @@ func (d *Draft) Validate(prefix string) error {
 	if d.SessionID.IsZero() {
 		c.fail(prefix+"sessionId", d.SessionID.String(), "must not be the nil UUID")
 	}
-	c.text(prefix+"queue", d.Queue, 0, QueueBytesMax)
+	c.queue(prefix+"queue", d.Queue, 0)
 	c.text(prefix+"subject", d.Content.Subject, 0, SubjectBytesMax)
 	c.contact(prefix+"contact", d.Content.Contact)
 	c.userData(prefix+"userData", d.Content.UserData)

@@ -431,6 +431,7 @@ func TestI7DraftBounds(t *testing.T) {
 		"a subtype in lower case":      {func(d *hook.Draft) { d.Subtype = "inboundnew" }, []string{"subtype"}},
 		"nil id":                       {func(d *hook.Draft) { d.ID = hook.InteractionID{} }, []string{"id"}},
 		"nil session":                  {func(d *hook.Draft) { d.SessionID = hook.SessionID{} }, []string{"sessionId"}},
+		"queue of blanks":              {func(d *hook.Draft) { d.Queue = "  " }, []string{"queue"}},
 		"queue just inside":            {func(d *hook.Draft) { d.Queue = text(hook.QueueBytesMax - 1) }, nil},
 		"queue at the bound":           {func(d *hook.Draft) { d.Queue = text(hook.QueueBytesMax) }, nil},
 		"queue too long":               {func(d *hook.Draft) { d.Queue = text(hook.QueueBytesMax + 1) }, []string{"queue"}},
