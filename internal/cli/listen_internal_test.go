@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -25,9 +26,10 @@ func TestListenAcknowledgesNothingToASenderThatIsGone(t *testing.T) {
 		w := httptest.NewRecorder()
 		defer func() {
 			failure := recover()
-			if aborted = failure != nil; aborted && failure != http.ErrAbortHandler {
+			if err, ok := failure.(error); failure != nil && !(ok && errors.Is(err, http.ErrAbortHandler)) {
 				panic(failure)
 			}
+			aborted = failure != nil
 		}()
 		r.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodPost, "/", strings.NewReader(startedBody)))
 		return w.Code, false
