@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -42,19 +43,10 @@ func (a *app) listDeliveries(c *connection) *cobra.Command {
 		filter{"from", "from", "created at this time or later, as 2006-01-02T15:04:05Z"},
 		filter{"to", "to", "created before this time"},
 	)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := c.open()
-		if err != nil {
-			return err
-		}
-		list, err := l.fetch(func(query client.RequestEditorFn) ([]byte, error) {
-			return c.ask(func() (*http.Response, error) { return api.ListDeliveries(cmd.Context(), nil, query) })
+	cmd.RunE = runList(a, c, l, []string{"id", "event", "interaction", "state", "attempts", "created", "last attempt"}, deliveryRow,
+		func(ctx context.Context, api *client.Client, query client.RequestEditorFn) (*http.Response, error) {
+			return api.ListDeliveries(ctx, nil, query)
 		})
-		if err != nil {
-			return err
-		}
-		return showList(a, l, list, []string{"id", "event", "interaction", "state", "attempts", "created", "last attempt"}, deliveryRow)
-	}
 	return cmd
 }
 

@@ -244,19 +244,10 @@ func (a *app) listInteractions(c *connection) *cobra.Command {
 		filter{"created-before", "createdBefore", "created before this time"},
 		filter{"older-than", "olderThan", "created longer ago than this, for example 24h"},
 	)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := c.open()
-		if err != nil {
-			return err
-		}
-		list, err := l.fetch(func(query client.RequestEditorFn) ([]byte, error) {
-			return c.ask(func() (*http.Response, error) { return api.ListInteractions(cmd.Context(), nil, query) })
+	cmd.RunE = runList(a, c, l, []string{"id", "media", "subtype", "state", "queue", "created"}, interactionRow,
+		func(ctx context.Context, api *client.Client, query client.RequestEditorFn) (*http.Response, error) {
+			return api.ListInteractions(ctx, nil, query)
 		})
-		if err != nil {
-			return err
-		}
-		return showList(a, l, list, []string{"id", "media", "subtype", "state", "queue", "created"}, interactionRow)
-	}
 	return cmd
 }
 

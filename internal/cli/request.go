@@ -148,6 +148,25 @@ func showList[T any](a *app, l *listing, list items, header []string, row func(T
 	return nil
 }
 
+// runList runs a command that lists: it fetches what call answers and prints it.
+func runList[T any](a *app, c *connection, l *listing, header []string, row func(T) []string,
+	call func(context.Context, *client.Client, client.RequestEditorFn) (*http.Response, error),
+) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		api, err := c.open()
+		if err != nil {
+			return err
+		}
+		list, err := l.fetch(func(query client.RequestEditorFn) ([]byte, error) {
+			return c.ask(func() (*http.Response, error) { return call(cmd.Context(), api, query) })
+		})
+		if err != nil {
+			return err
+		}
+		return showList(a, l, list, header, row)
+	}
+}
+
 // showOne prints a record: the document, or its fields.
 func showOne[T any](a *app, raw []byte, asJSON bool, fields func(T) [][2]string) error {
 	if asJSON {

@@ -260,19 +260,10 @@ func (a *app) listWebhooks(c *connection) *cobra.Command {
 		Args:    args(),
 	}
 	l := listFlags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := c.open()
-		if err != nil {
-			return err
-		}
-		list, err := l.fetch(func(query client.RequestEditorFn) ([]byte, error) {
-			return c.ask(func() (*http.Response, error) { return api.ListWebhooks(cmd.Context(), nil, query) })
+	cmd.RunE = runList(a, c, l, []string{"id", "enabled", "url", "events", "description"}, webhookRow,
+		func(ctx context.Context, api *client.Client, query client.RequestEditorFn) (*http.Response, error) {
+			return api.ListWebhooks(ctx, nil, query)
 		})
-		if err != nil {
-			return err
-		}
-		return showList(a, l, list, []string{"id", "enabled", "url", "events", "description"}, webhookRow)
-	}
 	return cmd
 }
 
