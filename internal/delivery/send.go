@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
@@ -18,22 +19,23 @@ import (
 	"github.com/hookswitch/hookswitch/signature"
 )
 
-// The headers of a POST, in the form in which net/http keeps them (specification, section 1).
-const (
-	headerContentType = "Content-Type"
-	headerUserAgent   = "User-Agent"
-	headerCenter      = "X-Ccid"
-	headerTrace       = "X-B3-Traceid"
-	headerSpan        = "X-B3-Spanid"
-	headerSampled     = "X-B3-Sampled"
-	headerID          = "Webhook-Id"
-	headerTimestamp   = "Webhook-Timestamp"
-	headerStandard    = "Webhook-Signature"
-	headerAttempt     = "Hookswitch-Attempt"
-	headerDelivery    = "Hookswitch-Delivery"
-	headerTest        = "Hookswitch-Test"
-	// headersUsual is how many there usually are; it saves growing the map.
-	headersUsual = 16
+// headersUsual is how many headers a POST usually has; it saves growing the map.
+const headersUsual = 16
+
+// The headers of a POST that the wire packages name, in the form in which net/http keeps them, made once and never changed.
+var (
+	headerCenter    = http.CanonicalHeaderKey(interaction.ContactCenterHeader)
+	headerTrace     = http.CanonicalHeaderKey(interaction.TraceHeader)
+	headerSpan      = http.CanonicalHeaderKey(interaction.SpanHeader)
+	headerSampled   = http.CanonicalHeaderKey(interaction.SampledHeader)
+	headerAttempt   = http.CanonicalHeaderKey(interaction.AttemptHeader)
+	headerDelivery  = http.CanonicalHeaderKey(interaction.DeliveryHeader)
+	headerTest      = http.CanonicalHeaderKey(interaction.TestHeader)
+	headerHub       = http.CanonicalHeaderKey(signature.HubHeader)
+	headerHub256    = http.CanonicalHeaderKey(signature.Hub256Header)
+	headerID        = http.CanonicalHeaderKey(signature.IDHeader)
+	headerTimestamp = http.CanonicalHeaderKey(signature.TimestampHeader)
+	headerStandard  = http.CanonicalHeaderKey(signature.StandardHeader)
 )
 
 // target is what sending needs of a webhook, prepared once for each version of its settings.
@@ -110,14 +112,14 @@ func (t *target) header(m *message, now time.Time, span uint64) http.Header {
 		values = append(values, value)
 		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
-	set(headerContentType, "application/json")
+	set("Content-Type", interaction.ContentType)
 	set(headerCenter, string(m.center))
 	set(headerTrace, m.operation.TraceID())
 	set(headerSpan, fixedHex(span))
 	set(headerSampled, "1")
-	set(signature.HubHeader, t.signer.Hub(m.body))
+	set(headerHub, t.signer.Hub(m.body))
 	if t.sha256 {
-		set(signature.Hub256Header, t.signer.Hub256(m.body))
+		set(headerHub256, t.signer.Hub256(m.body))
 	}
 	if t.standard {
 		id := m.operation.String()
@@ -135,17 +137,13 @@ func (t *target) header(m *message, now time.Time, span uint64) http.Header {
 		set(headerTest, "true")
 	}
 	if t.userAgent != nil {
-		h[headerUserAgent] = t.userAgent
+		h["User-Agent"] = t.userAgent
 	}
 	return h
 }
 
 func fixedHex(n uint64) string {
-	var b [8]byte
-	for i := range b {
-		b[i] = byte(n >> (56 - 8*i))
-	}
-	return hex.EncodeToString(b[:])
+	return hex.EncodeToString(binary.BigEndian.AppendUint64(nil, n))
 }
 
 // ready waits until the batch may be sent and returns how, and since when. Nothing means that it goes back to the store: the

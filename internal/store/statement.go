@@ -4,7 +4,7 @@ package store
 // A read-modify-write of rows that others may hold is marked {{skip locked}} where an engine has row locks to skip.
 type statement string
 
-// row gives the columns of one row to pointers: *int64, *int32, *int, *string, *[]byte, *[16]byte and types made of those.
+// row gives the columns of one row to pointers: *int64, *int, *bool, *string, *[]byte, *hook.UUID and the domain's numbers.
 type row func(dest ...any) error
 
 // batch takes the statements of one stage of a task. The functions run before the task's next stage, in order. After a
@@ -34,7 +34,7 @@ type engine interface {
 	transact(tasks []task) error
 	// read runs one query outside the writers' way.
 	read(s statement, each func(row) error, args ...any) error
-	// maintain does what the engine must do between groups (see checkpoint in sqlite.go).
+	// maintain does what the engine must do between groups (see sqliteEngine.maintain).
 	maintain() error
 	close() error
 }
