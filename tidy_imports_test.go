@@ -41,7 +41,7 @@ func law() []house {
 		},
 		{
 			folder: "internal/store/storetest",
-			own:    []string{"internal/store", "internal/hook", "interaction"},
+			own:    []string{"internal/store", "internal/hook", "internal/pgtest", "interaction"},
 			others: []string{"github.com/google/go-cmp", "github.com/google/uuid"},
 		},
 		{
@@ -93,6 +93,7 @@ func law() []house {
 			others: []string{"github.com/google/uuid", "pgregory.net/rapid"},
 		},
 		{folder: "internal/crash", own: []string{"internal/hook", "client", "receiver", "signature", "interaction"}},
+		{folder: "internal/pgtest", others: []string{"github.com/jackc/pgx/v5"}},
 		{folder: "internal/oracle", own: []string{"internal/hook", "signature", "interaction"}},
 		{folder: "scripts"},
 		{folder: "."},

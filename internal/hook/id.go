@@ -105,12 +105,23 @@ func (o OperationID) TraceID() string { return hex.EncodeToString(o.UUID[:]) }
 // serialEpochMilli is 2020-01-01T00:00:00Z in Unix milliseconds: serials count from there.
 const serialEpochMilli = 1_577_836_800_000
 
-// serialCounterBits is the part of a serial that tells records of one millisecond apart: 1,048,576 of them.
+// serialCounterBits is the part of a serial that tells records of one millisecond apart: a counter, and below it the slot of
+// the node that made the record.
 const serialCounterBits = 20
 
-// Serial is the internal key of a record: milliseconds since 2020 in the upper 43 bits, a counter in the lower 20. Keys of
-// one process strictly grow, so that tables and indexes are appended to, and a range of time is a range of keys. The zero
-// value names nothing.
+// serialSlotBits is the part that tells nodes apart which write to one database at the same time.
+const serialSlotBits = 10
+
+// SlotsMax is how many nodes can make serials for one database at the same time.
+const SlotsMax = 1 << serialSlotBits
+
+// Slot is a node's part of its serials, from 0 to [SlotsMax] - 1. Nodes that write to one database have different slots, so
+// that no two of them ever make the same serial.
+type Slot int16
+
+// Serial is the internal key of a record: milliseconds since 2020 in the upper 43 bits, then a counter of 10 bits, then the
+// slot of the node that made it in the lower 10. Keys of one process strictly grow, so that tables and indexes are appended
+// to, and a range of time is a range of keys. The zero value names nothing.
 type Serial int64
 
 // SerialAt returns the smallest serial of the millisecond of at; it bounds a range of time in a query. A time before April
@@ -121,13 +132,17 @@ func SerialAt(at time.Time) Serial {
 	return Serial(min(max(milli, math.MinInt64>>serialCounterBits), math.MaxInt64>>serialCounterBits) << serialCounterBits)
 }
 
-// NextSerial returns a serial that is larger than last and not before now: the smallest such one. It keeps growing when
-// the clock steps back.
-func NextSerial(last Serial, now time.Time) Serial {
-	if at := SerialAt(now); at > last {
-		return at
+// NextSerial returns a serial of the slot that is larger than last and not before now: the smallest such one. It keeps
+// growing when the clock steps back, and past 1,024 serials in a millisecond it goes on in the next one.
+func NextSerial(last Serial, now time.Time, slot Slot) Serial {
+	next := SerialAt(now) | Serial(slot)
+	if next > last {
+		return next
 	}
-	return last + 1
+	if next = last&^(SlotsMax-1) | Serial(slot); next > last {
+		return next
+	}
+	return next + SlotsMax
 }
 
 // Time returns the millisecond in which the serial was made, in UTC.

@@ -244,20 +244,31 @@ func TestSerialAtBounds(t *testing.T) {
 	}
 }
 
+// anySlot draws a node's slot.
+func anySlot() *rapid.Generator[hook.Slot] {
+	return rapid.Custom(func(t *rapid.T) hook.Slot { return hook.Slot(rapid.IntRange(0, hook.SlotsMax-1).Draw(t, "slot")) })
+}
+
+// A serial grows whatever the clock does, is the smallest of its slot that does, and carries its slot: so no two nodes ever
+// make the same one.
 func TestNextSerialStrictlyGrows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		clock := anyTime().Draw(t, "start")
-		var last hook.Serial
+		last := hook.Serial(rapid.Int64Range(0, 1<<40).Draw(t, "last"))
 		for _, step := range rapid.SliceOfN(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)), 1, 50).Draw(t, "steps") {
 			if now := clock.Add(time.Duration(step)); now.Year() < 2298 { // short of the end of serials
 				clock = now
 			}
-			serial := hook.NextSerial(last, clock)
-			if serial <= last {
+			slot := anySlot().Draw(t, "slot")
+			serial := hook.NextSerial(last, clock, slot)
+			if serial <= last || serial < hook.SerialAt(clock) {
 				t.Fatalf("%d after %d at %v", serial, last, clock)
 			}
-			if want := max(last+1, hook.SerialAt(clock)); serial != want {
-				t.Fatalf("%d after %d at %v is not the smallest possible, %d", serial, last, clock, want)
+			if got := hook.Slot(serial % hook.SlotsMax); got != slot {
+				t.Fatalf("%d is of slot %d, want %d", serial, got, slot)
+			}
+			if smaller := serial - hook.SlotsMax; smaller > last && smaller >= hook.SerialAt(clock) {
+				t.Fatalf("%d after %d at %v is not the smallest possible, %d", serial, last, clock, smaller)
 			}
 			last = serial
 		}
@@ -268,7 +279,7 @@ func TestNextSerialStrictlyGrows(t *testing.T) {
 func TestNextSerialOverflowsIntoTheNextMillisecond(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	last := hook.SerialAt(now) + 1<<20 - 1
-	if got, want := hook.NextSerial(last, now), hook.SerialAt(now.Add(time.Millisecond)); got != want {
+	if got, want := hook.NextSerial(last, now, 5), hook.SerialAt(now.Add(time.Millisecond))+5; got != want {
 		t.Errorf("got %d, want %d", got, want)
 	}
 }

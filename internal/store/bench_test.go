@@ -9,6 +9,7 @@ import (
 
 	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/pgtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 )
 
@@ -47,10 +48,16 @@ func acknowledged(d *hook.Delivery) hook.Outcome {
 }
 
 // BenchmarkAcceptAndRecord is the store's part of the hot path: interaction, event and delivery committed by 256
-// concurrent callers, and each delivery recorded as acknowledged.
+// concurrent callers, and each delivery recorded as acknowledged. The PostgreSQL is that of the tests, which does not wait for
+// the disk.
 func BenchmarkAcceptAndRecord(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) { acceptAndRecord(b, b.TempDir()+"/bench.db") })
+	b.Run("postgres", func(b *testing.B) { acceptAndRecord(b, pgtest.Database(b)) })
+}
+
+func acceptAndRecord(b *testing.B, database string) {
 	ctx, cancel := context.WithCancel(b.Context())
-	s, err := store.Open(ctx, store.Options{Database: b.TempDir() + "/bench.db", PublicURL: "https://hookswitch.example"})
+	s, err := store.Open(ctx, store.Options{Database: database, PublicURL: "https://hookswitch.example"})
 	if err != nil {
 		b.Fatal(err)
 	}

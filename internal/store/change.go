@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -25,7 +26,7 @@ func (s *Store) AcceptChanges(ctx context.Context, center hook.ContactCenterNumb
 	a := &acceptance{store: s, center: center, now: now, changes: changes}
 	w := write[[]ChangeResult]{
 		store: s, center: center, now: now, once: once, rows: len(changes), after: a.announce,
-		result: a.result,
+		result: a.result, subject: a,
 	}
 	w.stages = steps{a.load, a.apply, a.finish}
 	results, err := w.run(ctx)
@@ -72,6 +73,25 @@ type emission struct {
 	follows hook.Serial
 	// waiting are the webhooks whose STARTED is still open.
 	waiting []hook.WebhookNumber
+}
+
+// share names the interactions: two changes of one of them must see each other's.
+func (a *acceptance) share(with func(thing)) bool {
+	for i := range a.changes {
+		with(thing{center: a.center, id: a.changes[i].ID.UUID})
+	}
+	return true
+}
+
+// order is that of the interactions, then that of the deliveries which a FINISHED follows.
+func (a *acceptance) order() uint64 {
+	switch {
+	case len(a.emitted) > 0:
+		return uint64(a.emitted[0].follows)
+	case len(a.changes) == 0:
+		return 0
+	}
+	return binary.BigEndian.Uint64(a.changes[0].ID.UUID[:])
 }
 
 func (a *acceptance) load(b batch) {
@@ -128,13 +148,13 @@ func (a *acceptance) find(id hook.InteractionID) *subject {
 // read, for the changes that may follow.
 func (a *acceptance) insert(b batch, index int, sub *subject) {
 	draft := a.changes[index].Draft
-	made := hook.Create(a.center, a.store.serials.next(a.now), a.now, draft)
+	made := hook.Create(a.center, a.store.nextSerial(a.now, 0), a.now, draft)
 	if draft.Queue != "" {
 		if err := made.Submit(draft.Queue, a.now); err != nil {
 			a.results[index].Err = err
 			return
 		}
-		made.StartedEvent = a.store.serials.next(a.now)
+		made.StartedEvent = a.store.nextSerial(a.now, 0)
 	}
 	content, err := encodeContent(draft.Content)
 	if err != nil {
@@ -151,7 +171,7 @@ func (a *acceptance) insert(b batch, index int, sub *subject) {
 }
 
 func (a *acceptance) read(b batch, sub *subject) {
-	b.query(selectInteraction, func(r row) (err error) {
+	b.query(lockInteraction, func(r row) (err error) {
 		sub.current, sub.content, err = scanBareInteraction(r)
 		return err
 	}, a.center, sub.id.UUID)
@@ -199,10 +219,10 @@ func (a *acceptance) applyOne(index int, sub *subject) error {
 	sub.changed = sub.changed || changed
 	switch emits {
 	case interaction.EventStarted:
-		sub.current.StartedEvent = a.store.serials.next(a.now)
+		sub.current.StartedEvent = a.store.nextSerial(a.now, sub.current.Serial)
 		a.emit(emits, sub.current, sub.current.StartedEvent)
 	case interaction.EventFinished:
-		sub.current.Stopped.Event = a.store.serials.next(a.now)
+		sub.current.Stopped.Event = a.store.nextSerial(a.now, sub.current.StartedEvent)
 		a.emit(emits, sub.current, sub.current.Stopped.Event)
 		a.emitted[len(a.emitted)-1].follows = sub.current.StartedEvent
 	}

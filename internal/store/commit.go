@@ -17,6 +17,8 @@ const (
 	tasksWaitingMax = 4_096
 	// admitWaitMax is how long a caller waits to be let in before the store counts as unavailable.
 	admitWaitMax = 10 * time.Second
+	// refreshesMax is how often a group is begun anew because another process changed the catalogue.
+	refreshesMax = 8
 )
 
 // ticket is a task in the queue and the place where its caller waits.
@@ -36,9 +38,14 @@ type committer struct {
 	stopped chan struct{}
 	health  health
 	// refresh reads anew what is kept in memory. It runs before the first group after a failed commit, because that commit
-	// may have been made without anybody following it.
+	// may have been made without anybody following it, and when guard finds that another process has changed it.
 	refresh func() error
+	// guard, if not nil, is part of every group; it fails with errStale when what is kept in memory is not what is stored.
+	guard task
 }
+
+// errStale says that another process has changed what this one keeps in memory.
+var errStale = errors.New("the catalogue in memory is not the stored one")
 
 func newCommitter(e engine) *committer {
 	return &committer{
@@ -95,9 +102,17 @@ func (c *committer) admit(ctx context.Context, tk *ticket) error {
 	}
 }
 
-// run commits until the context ends and the queue is empty.
+// run commits, with as many writers as the engine takes, until the context ends and the queue is empty.
 func (c *committer) run(ctx context.Context) {
 	defer close(c.stopped)
+	var writers sync.WaitGroup
+	for range c.engine.traits().writers {
+		writers.Go(func() { c.write(ctx) })
+	}
+	writers.Wait()
+}
+
+func (c *committer) write(ctx context.Context) {
 	group := make([]*ticket, 0, groupWeightMax)
 	for {
 		group = group[:0]
@@ -152,7 +167,17 @@ func (c *committer) transact(tasks []task) error {
 			return fmt.Errorf("%w: read anew after a failed commit: %w", hook.ErrUnavailable, err)
 		}
 	}
+	if c.guard != nil {
+		tasks = append([]task{c.guard}, tasks...)
+	}
 	err := c.engine.transact(tasks)
+	for tries := 0; errors.Is(err, errStale); tries++ {
+		if tries == refreshesMax {
+			err = fmt.Errorf("%w: %w", hook.ErrUnavailable, err)
+		} else if err = c.refresh(); err == nil {
+			err = c.engine.transact(tasks)
+		}
+	}
 	c.health.note(err)
 	return err
 }

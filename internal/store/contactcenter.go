@@ -11,18 +11,32 @@ import (
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
-const insertCenter statement = `INSERT INTO contact_centers (number, id, name, created_at)
-	SELECT coalesce(max(number), 0) + 1, $1, $2, $3 FROM contact_centers WHERE true ON CONFLICT (id) DO NOTHING`
+const (
+	insertCenter statement = `INSERT INTO contact_centers (number, id, name, created_at)
+		SELECT coalesce(max(number), 0) + 1, $1, $2, $3 FROM contact_centers WHERE true ON CONFLICT (id) DO NOTHING`
+	selectCenters statement = `SELECT number, id, name, created_at FROM contact_centers`
+	selectCenter  statement = selectCenters + ` WHERE id = $1`
+)
 
 // ensureDefaultCenter makes the contact centre that every store has.
-func (s *Store) ensureDefaultCenter(now time.Time) task {
-	return steps{func(b batch) {
-		b.exec(insertCenter, nil, string(hook.DefaultContactCenter), "Default", milli(now))
-	}}
+func (s *Store) ensureDefaultCenter(now time.Time) error {
+	found := false
+	err := s.engine.read(selectCenter, func(r row) error {
+		_, err := scanCenter(r)
+		found = true
+		return err
+	}, string(hook.DefaultContactCenter))
+	if err != nil || found {
+		return err
+	}
+	return s.engine.transact([]task{steps{
+		changeCatalogue,
+		func(b batch) { b.exec(insertCenter, nil, string(hook.DefaultContactCenter), "Default", milli(now)) },
+	}})
 }
 
 func (c *catalogue) readCenters(e engine) error {
-	return e.read(`SELECT number, id, name, created_at FROM contact_centers`, func(r row) error {
+	return e.read(selectCenters, func(r row) error {
 		center, err := scanCenter(r)
 		c.centers[center.ID], c.ids[center.Number] = center, center.ID
 		return err
@@ -40,13 +54,23 @@ func scanCenter(r row) (hook.ContactCenter, error) {
 
 // ContactCenter returns a contact centre from memory, or [hook.ErrNotFound].
 func (s *Store) ContactCenter(id hook.ContactCenterID) (hook.ContactCenter, error) {
-	s.catalogue.mu.RLock()
-	defer s.catalogue.mu.RUnlock()
-	c, ok := s.catalogue.centers[id]
+	c, ok := s.catalogue.centerByID(id)
 	if !ok {
-		return c, fmt.Errorf("contact centre %s: %w", id, hook.ErrNotFound)
+		if err := s.freshen(); err != nil {
+			return c, err
+		}
+		if c, ok = s.catalogue.centerByID(id); !ok {
+			return c, fmt.Errorf("contact centre %s: %w", id, hook.ErrNotFound)
+		}
 	}
 	return c, nil
+}
+
+func (c *catalogue) centerByID(id hook.ContactCenterID) (hook.ContactCenter, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	center, ok := c.centers[id]
+	return center, ok
 }
 
 // ContactCenters returns all contact centres from memory, oldest first.
@@ -63,6 +87,7 @@ func (s *Store) CreateContactCenter(ctx context.Context, now time.Time, id hook.
 	var made hook.ContactCenter
 	var failed error
 	w := &write[hook.ContactCenter]{store: s, center: adminCenter, now: now, once: once, stages: steps{
+		changeCatalogue,
 		func(b batch) {
 			failed = nil
 			b.exec(insertCenter, func(n int64) {
@@ -72,11 +97,11 @@ func (s *Store) CreateContactCenter(ctx context.Context, now time.Time, id hook.
 			}, string(id), name, milli(now))
 		},
 		func(b batch) {
-			b.query(`SELECT number, id, name, created_at FROM contact_centers WHERE id = $1`, func(r row) (err error) {
+			b.query(selectCenter, func(r row) (err error) {
 				made, err = scanCenter(r)
 				return err
 			}, string(id))
 		},
-	}, result: func() (hook.ContactCenter, error) { return made, failed }, after: func() { s.catalogue.center(made) }}
+	}, result: func() (hook.ContactCenter, error) { return made, failed }, after: s.publishing(func() { s.catalogue.center(made) })}
 	return w.run(ctx)
 }

@@ -6,10 +6,15 @@ import (
 	"io/fs"
 	"regexp"
 	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
-// skipLocked marks a statement that must pass over rows which another transaction holds.
-const skipLocked = "{{skip locked}}"
+// The marks in a statement of what engines with row locks do (see statement).
+const (
+	skipLocked = "{{skip locked}}"
+	forUpdate  = "{{for update}}"
+)
 
 // placeholder matches $1, $2, … in a statement.
 var placeholder = regexp.MustCompile(`\$[0-9]+`)
@@ -53,4 +58,31 @@ func encodeJSON(v any) (string, error) {
 		return "", fmt.Errorf("encode %T: %w", v, err)
 	}
 	return string(b), nil
+}
+
+// assignNumber gives a number to a pointer to one of Go's or the domain's types.
+func assignNumber(dest any, v int64) bool {
+	switch d := dest.(type) {
+	case *int64:
+		*d = v
+	case *int:
+		*d = int(v)
+	case *bool:
+		*d = v != 0
+	case *hook.Serial:
+		*d = hook.Serial(v)
+	case *hook.WebhookNumber:
+		*d = hook.WebhookNumber(v)
+	case *hook.ContactCenterNumber:
+		*d = hook.ContactCenterNumber(v)
+	case *hook.State:
+		*d = hook.State(v)
+	case *hook.DeliveryState:
+		*d = hook.DeliveryState(v)
+	case *hook.Failure:
+		*d = hook.Failure(v)
+	default:
+		return false
+	}
+	return true
 }

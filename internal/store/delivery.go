@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -17,11 +18,13 @@ const (
 	selectDue     statement = `SELECT number, coalesce((SELECT due_at FROM deliveries d
 		WHERE d.center = w.center AND d.webhook = w.number AND d.state = 1 ORDER BY due_at LIMIT 1), 0)
 		FROM webhooks w WHERE enabled = 1 AND deleted_at = 0`
-	claimDue statement = `UPDATE deliveries SET lease = $5, due_at = $6 WHERE center = $1 AND webhook = $2 AND state = 1 AND event IN (
-		SELECT event FROM deliveries WHERE center = $1 AND webhook = $2 AND state = 1 AND due_at <= $3
-		ORDER BY due_at, event LIMIT $4 {{skip locked}}) RETURNING event, attempts, base`
+	// What is due is chosen in a part of its own, which PostgreSQL executes once because it locks rows.
+	claimDue statement = `WITH due AS (SELECT event FROM deliveries WHERE center = $1 AND webhook = $2 AND state = 1 AND due_at <= $3
+		ORDER BY due_at, event LIMIT $4 {{skip locked}})
+		UPDATE deliveries SET lease = $5, due_at = $6 WHERE center = $1 AND webhook = $2 AND state + 0 = 1 AND event IN (SELECT event FROM due)
+		RETURNING event, attempts, base`
 	releaseDelivery statement = `UPDATE deliveries SET due_at = $5, lease = 0
-		WHERE center = $1 AND event = $2 AND webhook = $3 AND lease = $4 AND state = 1`
+		WHERE center = $1 AND event = $2 AND webhook = $3 AND lease = $4 AND state + 0 = 1`
 	takeOverLeases statement = `UPDATE deliveries SET due_at = $3, lease = 0
 		WHERE center = $1 AND webhook = $2 AND state = 1 AND lease <> 0 AND due_at > $3 AND due_at <= $4`
 )
@@ -89,7 +92,7 @@ func (s *Store) Claim(ctx context.Context, now time.Time, webhook hook.WebhookNu
 		return nil, nil
 	}
 	c := &claim{store: s, webhook: w, now: now, limit: limit}
-	if err := s.committer.commit(ctx, steps{c.lease, c.read}); err != nil {
+	if err := s.committer.commit(ctx, beside{steps: steps{c.lease, c.read}}); err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
 	return c.claimed, nil
@@ -105,7 +108,7 @@ type claim struct {
 
 func (c *claim) lease(b batch) {
 	c.claimed = c.claimed[:0]
-	lease := hook.Lease{Token: int64(c.store.serials.next(c.now)), Until: c.now.Add(c.store.options.Lease)}
+	lease := hook.Lease{Token: int64(c.store.nextSerial(c.now, 0)), Until: c.now.Add(c.store.options.Lease)}
 	b.query(claimDue, func(r row) error {
 		d := &hook.Delivery{Event: new(hook.Event), Webhook: c.webhook.Number, Lease: lease}
 		err := r(&d.Event.Serial, &d.Attempts, &d.Base)
@@ -127,15 +130,24 @@ func (c *claim) read(b batch) {
 // Release gives leased deliveries back, due at once for whoever claims them. Those whose lease is not theirs any more are
 // left alone.
 func (s *Store) Release(ctx context.Context, now time.Time, deliveries []*hook.Delivery) error {
-	err := s.committer.commit(ctx, steps{func(b batch) {
-		for _, d := range deliveries {
+	if len(deliveries) == 0 {
+		return nil
+	}
+	ordered := slices.SortedStableFunc(slices.Values(deliveries), compareDeliveries)
+	err := s.committer.commit(ctx, beside{first: ordered[0].Event.Serial, steps: steps{func(b batch) {
+		for _, d := range ordered {
 			b.exec(releaseDelivery, nil, d.Event.ContactCenter, d.Event.Serial, d.Webhook, d.Lease.Token, milli(now))
 		}
-	}})
+	}}})
 	if err != nil {
 		return fmt.Errorf("release deliveries: %w", err)
 	}
 	return nil
+}
+
+// compareDeliveries is the order in which transactions lock deliveries.
+func compareDeliveries(x, y *hook.Delivery) int {
+	return cmp.Or(cmp.Compare(x.Event.ContactCenter, y.Event.ContactCenter), cmp.Compare(x.Event.Serial, y.Event.Serial), cmp.Compare(x.Webhook, y.Webhook))
 }
 
 // takeOver frees what a dead process had leased. It is for a store that one process owns.

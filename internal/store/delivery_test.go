@@ -18,24 +18,26 @@ import (
 func TestLeaseAtBirth(t *testing.T) {
 	tests := []struct {
 		name    string
-		lane    lane
+		room    bool
+		full    bool
 		enabled bool
 		taken   int
 		due     int
 	}{
-		{"room", lane{room: true}, true, 1, 0},
-		{"no room", lane{}, true, 0, 1},
-		{"room that is gone when it is committed", lane{room: true, full: true}, true, 0, 1},
-		{"a disabled webhook", lane{room: true}, false, 0, 0},
+		{"room", true, false, true, 1, 0},
+		{"no room", false, false, true, 0, 1},
+		{"room that is gone when it is committed", true, true, true, 0, 1},
+		{"a disabled webhook", true, false, false, 0, 0},
 	}
 	for i := range tests {
 		tt := &tests[i]
 		t.Run(tt.name, func(t *testing.T) {
 			storetest.Each(t, func(t *testing.T, e storetest.Engine) {
-				s, now := e.Open(t, tt.lane.option()), moment()
+				l := &lane{room: tt.room, full: tt.full}
+				s, now := e.Open(t, l.option()), moment()
 				w := webhook(t, s, theCenter, func(w *hook.Webhook) { w.Enabled = tt.enabled })
 				change(t, s, now, create(newInteraction(), "q"))
-				taken := tt.lane.all()
+				taken := l.all()
 				due := claim(t, s, now, w, 10)
 				if len(taken) != tt.taken || len(due) != tt.due {
 					t.Fatalf("%d taken and %d due, want %d and %d", len(taken), len(due), tt.taken, tt.due)

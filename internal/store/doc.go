@@ -22,8 +22,24 @@
 // out of its group and judged alone, so that it costs nobody else's commit.
 //
 // A task is written in stages. In each stage it queues statements; their results are there in the next one. SQLite
-// executes a statement as it is queued and runs one task's stages after the other; an engine across a network may send a
-// whole stage of all tasks in one round trip. The SQL text and the logic are the same.
+// executes a statement as it is queued and runs one task's stages after the other. PostgreSQL gets a whole stage of all tasks
+// in one round trip, as far as no task decides about what another one of them reads (sharer). The SQL text and the logic are
+// the same.
+//
+// # Many processes, one PostgreSQL
+//
+// SQLite belongs to one process. A PostgreSQL is shared by as many as like to, none of which is special:
+//
+//   - What a process holds of the open set, it holds by a lease in the delivery's row. Whoever asks for due deliveries gets
+//     those whose lease has ended, and passes over rows that another transaction is busy with. A process that slept through
+//     its lease finds another token there, and changes nothing.
+//   - Contact centres, webhooks and keys are kept in memory with the version that they had. Every group looks at the version
+//     before it decides, and begins anew when it is old: what one process has answered counts for all requests after that.
+//   - No two processes make the same serial: each has a slot of its own, renewed in a row (see seat).
+//   - Transactions take their row locks in one order, and one that the database breaks off to end a deadlock is begun anew. A
+//     process that freezes in the middle of one loses its locks after ten seconds.
+//   - Nothing outlives a transaction in a session: no setting, no lock, and no prepared statement that could not be missed. So
+//     a pooler may hand out a session for each transaction.
 //
 // # The life of a delivery here
 //

@@ -59,6 +59,13 @@ type spiedTask struct {
 	spy *Spy
 }
 
+func (t *spiedTask) share(with func(thing)) bool {
+	s, ok := t.task.(sharer)
+	return ok && s.share(with)
+}
+
+func (t *spiedTask) order() uint64 { return orderOf(t.task) }
+
 func (t *spiedTask) stage(n int, b batch) bool { return t.task.stage(n, &spiedBatch{b, t.spy}) }
 
 type spiedBatch struct {

@@ -17,6 +17,7 @@ const (
 	selectInteractions statement = `SELECT center, serial, id, session_id, media, subtype, state, queue, agent, content,
 		created_at, submitted_at, started_event, stopped_at, stopped_by, stop_reason, finished_event FROM interactions`
 	selectInteraction statement = selectInteractions + ` WHERE center = $1 AND id = $2`
+	lockInteraction   statement = selectInteraction + ` {{for update}}`
 	updateInteraction statement = `UPDATE interactions SET state = $3, queue = $4, agent = $5, submitted_at = $6, started_event = $7,
 		stopped_at = $8, stopped_by = $9, stop_reason = $10, finished_event = $11 WHERE center = $1 AND serial = $2`
 )
@@ -126,7 +127,7 @@ func (f *InteractionFilter) apply(q *selection) {
 		q.where("state = %s", int64(f.State))
 	}
 	if f.Open {
-		q.where("state <> 4")
+		q.where("stopped_at = 0")
 	}
 	if f.Media != "" {
 		q.where("media = %s", encode(mediaList(), f.Media))

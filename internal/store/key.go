@@ -34,11 +34,23 @@ func (c *catalogue) readKeys(e engine) error {
 }
 
 // KeyByHash returns the key whose text has the SHA-256 hash. It looks into memory: a hash that an attacker cannot choose
-// freely leaks nothing by the time that a look-up takes.
+// freely leaks nothing by the time that a look-up takes. A key that is not there is looked for in the database, where another
+// process may have put it.
 func (s *Store) KeyByHash(hash [32]byte) (Key, bool) {
-	s.catalogue.mu.RLock()
-	defer s.catalogue.mu.RUnlock()
-	k, ok := s.catalogue.keys[hash]
+	k, ok := s.catalogue.key(hash)
+	if !ok && s.engine.traits().shared {
+		if err := s.freshen(); err != nil {
+			s.options.Log.Warn("looking for a new key failed", "error", err)
+		}
+		k, ok = s.catalogue.key(hash)
+	}
+	return k, ok
+}
+
+func (c *catalogue) key(hash [32]byte) (Key, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	k, ok := c.keys[hash]
 	return k, ok
 }
 
@@ -59,13 +71,13 @@ func (s *Store) SetAdminKey(ctx context.Context, now time.Time, hash [32]byte) e
 	k := Key{ID: hook.V7(now, random10()), Name: configuredKey, CreatedAt: now.UTC().Truncate(time.Millisecond)}
 	w := &write[Key]{
 		store: s, center: adminCenter, now: now,
-		stages: steps{func(b batch) {
+		stages: steps{changeCatalogue, func(b batch) {
 			b.exec(`DELETE FROM api_keys WHERE center = 0 AND name = $1`, nil, configuredKey)
 			b.exec(`INSERT INTO api_keys (id, center, name, hash, created_at) VALUES ($1, 0, $2, $3, $4)`, nil,
 				k.ID, configuredKey, hash[:], milli(now))
 		}},
 		result: func() (Key, error) { return k, nil },
-		after:  func() { s.catalogue.adminKey(hash, k) },
+		after:  s.publishing(func() { s.catalogue.adminKey(hash, k) }),
 	}
 	if _, err := w.run(ctx); err != nil {
 		return fmt.Errorf("set admin key: %w", err)

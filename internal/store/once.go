@@ -62,8 +62,10 @@ type write[T any] struct {
 	once   *Once[T]
 	stages steps
 	// rows is how many rows the stages write, where that is more than there are stages.
-	rows   int
-	result func() (T, error)
+	rows int
+	// subject is what the stages are about, for those that may be executed beside others; nil means alone.
+	subject sharer
+	result  func() (T, error)
 	// after, if not nil, is run once the change is committed, in the order of the commits.
 	after    func()
 	answered error
@@ -78,6 +80,18 @@ func (w *write[T]) committed() {
 
 func (w *write[T]) weight() int { return max(len(w.stages), w.rows) }
 
+func (w *write[T]) share(with func(thing)) bool {
+	if w.subject == nil || !w.subject.share(with) {
+		return false
+	}
+	if w.once != nil {
+		with(thing{center: w.center, key: w.once.Key})
+	}
+	return true
+}
+
+func (w *write[T]) order() uint64 { return w.subject.order() }
+
 // stage runs the look-up of the key, then the stages, then the keeping of the answer.
 func (w *write[T]) stage(n int, b batch) (more bool) {
 	if w.once == nil {
@@ -85,6 +99,7 @@ func (w *write[T]) stage(n int, b batch) (more bool) {
 	}
 	if n == 0 {
 		w.answered = nil
+		b.lock(w.center, w.once.Key) // whoever repeats the request meanwhile waits for its answer
 		b.query(selectAnswer, func(r row) (err error) {
 			w.answered, err = readAnswer(r, w.once.Fingerprint)
 			return err

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -159,6 +160,7 @@ func TestOrderFreesInBatches(t *testing.T) {
 			}
 		}
 		r := record(t, s, now, outcomes...)
+		slices.Sort(r.Freed)
 		if diff := cmp.Diff([]hook.WebhookNumber{a.Number, a.Number, b.Number, b.Number}, r.Freed); diff != "" {
 			t.Errorf("freed (-want +got):\n%s", diff)
 		}

@@ -11,11 +11,12 @@ import (
 
 const (
 	selectAttemptCount statement = `SELECT count(*), coalesce(max(number), 0) FROM attempts WHERE center = $1 AND event = $2 AND webhook = $3`
-	selectOpen         statement = `SELECT state, lease, due_at FROM deliveries WHERE center = $1 AND event = $2 AND webhook = $3`
-	selectLife         statement = `SELECT started_event, finished_event FROM interactions WHERE center = $1 AND serial = $2`
-	followOne          statement = `UPDATE deliveries SET followed = 1 WHERE center = $1 AND event = $2 AND webhook = $3 AND state IN (1, 2)`
-	holdFinished       statement = `UPDATE deliveries SET state = 2, due_at = 0, lease = 0, waits_for = $4
-		WHERE center = $1 AND event = $2 AND webhook = $3 AND state = 1`
+	selectOpen         statement = `SELECT state, lease, due_at FROM deliveries WHERE center = $1 AND event = $2 AND webhook = $3 {{for update}}`
+	// lockLife keeps changes and other replays of the interaction away until this one is committed.
+	lockLife     statement = `SELECT started_event, finished_event FROM interactions WHERE center = $1 AND serial = $2 {{for update}}`
+	followOne    statement = `UPDATE deliveries SET followed = 1 WHERE center = $1 AND event = $2 AND webhook = $3 AND state IN (1, 2)`
+	holdFinished statement = `UPDATE deliveries SET state = 2, due_at = 0, lease = 0, waits_for = $4
+		WHERE center = $1 AND event = $2 AND webhook = $3 AND state + 0 = 1`
 	reopenDelivery statement = `INSERT INTO deliveries (center, event, webhook, state, due_at, lease, waits_for, followed, attempts, base)
 		VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $8)
 		ON CONFLICT (center, event, webhook) DO UPDATE SET state = excluded.state, due_at = excluded.due_at, lease = 0,
@@ -36,7 +37,7 @@ func (s *Store) ReplayDelivery(ctx context.Context, center hook.ContactCenterNum
 	r := &replay{store: s, webhook: webhook, event: event, now: now}
 	w := &write[*Delivery]{
 		store: s, center: center, now: now, once: once, result: r.result,
-		stages: steps{r.read, r.readLife, r.readFinished, r.order, r.reopen, r.show},
+		stages: steps{r.read, r.lockLife, r.readOpen, r.order, r.reopen, r.show},
 	}
 	return w.run(ctx)
 }
@@ -80,24 +81,29 @@ func (r *replay) read(b batch) {
 		r.found, err = r.store.scanEvent(row)
 		return err
 	}, r.webhook.ContactCenter, r.event)
+}
+
+func (r *replay) lockLife(b batch) {
+	if r.found == nil {
+		r.failed = r.notFound()
+		return
+	}
+	b.query(lockLife, func(row row) error { return row(&r.started, &r.finished) }, r.webhook.ContactCenter, r.found.Interaction)
+}
+
+func (r *replay) notFound() error {
+	return fmt.Errorf("delivery %s: %w", hook.NewDeliveryID(r.event, r.webhook.Number), hook.ErrNotFound)
+}
+
+// readOpen reads what the order depends on, now that nobody else can change it.
+func (r *replay) readOpen(b batch) {
+	if r.failed != nil {
+		return
+	}
 	b.query(selectAttemptCount, func(row row) error { return row(&r.attempts.count, &r.attempts.last) },
 		r.webhook.ContactCenter, r.event, r.webhook.Number)
 	b.query(selectOpen, r.own.scan, r.webhook.ContactCenter, r.event, r.webhook.Number)
-}
-
-func (r *replay) readLife(b batch) {
-	switch {
-	case r.found == nil || r.own.state == 0 && r.attempts.count == 0:
-		r.failed = fmt.Errorf("delivery %s: %w", hook.NewDeliveryID(r.event, r.webhook.Number), hook.ErrNotFound)
-	case r.own.state == hook.DeliveryPending || r.own.state == hook.DeliveryWaiting:
-		r.failed = &hook.ConflictError{Verb: "replay", State: "pending", Detail: "the delivery is still being tried; only a delivered or exhausted one can be replayed"}
-	default:
-		b.query(selectLife, func(row row) error { return row(&r.started, &r.finished) }, r.webhook.ContactCenter, r.found.Interaction)
-	}
-}
-
-func (r *replay) readFinished(b batch) {
-	if r.failed == nil && r.found.Kind == interaction.EventStarted && r.finished != 0 {
+	if r.found.Kind == interaction.EventStarted && r.finished != 0 {
 		b.query(selectOpen, r.later.scan, r.webhook.ContactCenter, r.finished, r.webhook.Number)
 	}
 }
@@ -106,6 +112,10 @@ func (r *replay) readFinished(b batch) {
 func (r *replay) order(b batch) {
 	switch {
 	case r.failed != nil:
+	case r.own.state == 0 && r.attempts.count == 0:
+		r.failed = r.notFound()
+	case r.own.state == hook.DeliveryPending || r.own.state == hook.DeliveryWaiting:
+		r.failed = &hook.ConflictError{Verb: "replay", State: "pending", Detail: "the delivery is still being tried; only a delivered or exhausted one can be replayed"}
 	case r.later.busy(r.now):
 		r.failed = &hook.ConflictError{Verb: "replay", State: "pending", Detail: "the FINISHED of this interaction is being sent now; try again when it is done"}
 	case r.later.state == hook.DeliveryPending:

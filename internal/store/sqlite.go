@@ -139,11 +139,9 @@ func migrateSQLite(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("open database %s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	files, err := goose.NewProvider(goose.DialectSQLite3, db, mustSub(sqliteMigrations, "migrations/sqlite"))
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	if _, err := files.Up(ctx); err != nil {
+	// The process holds the database's lock already.
+	alone := func(context.Context) (func() error, error) { return func() error { return nil }, nil }
+	if err := migrate(ctx, goose.DialectSQLite3, db, mustSub(sqliteMigrations, "migrations/sqlite"), alone); err != nil {
 		return fmt.Errorf("migrate database %s: %w", path, translate(err))
 	}
 	return nil
@@ -190,6 +188,11 @@ func (e *sqliteEngine) read(s statement, each func(row) error, args ...any) erro
 	defer func() { e.readers <- c }()
 	return translate(c.query(s, each, args))
 }
+
+// traits: one writer, in a process that has the database for itself.
+func (e *sqliteEngine) traits() traits { return traits{writers: 1} }
+
+func (e *sqliteEngine) slot() hook.Slot { return 0 }
 
 // maintain checkpoints the write-ahead log when it has grown: first beside the writer, which stops nobody, as often as it
 // takes until little is left; that the writer finishes itself, so that the next commit starts the log from its beginning.
@@ -257,6 +260,9 @@ func (b *sqliteBatch) exec(s statement, affected func(int64), args ...any) {
 		affected(n)
 	}
 }
+
+// lock has nothing to do: there is one writer, and it executes one task after the other.
+func (b *sqliteBatch) lock(hook.ContactCenterNumber, string) {}
 
 func (b *sqliteBatch) query(s statement, each func(row) error, args ...any) {
 	if b.err == nil {

@@ -17,6 +17,9 @@ import (
 // sqlitePreparedMax bounds a connection's prepared statements; lists with many filters make many.
 const sqlitePreparedMax = 256
 
+// sqliteMarks removes what is for engines with row locks.
+var sqliteMarks = strings.NewReplacer(forUpdate, "", skipLocked, "")
+
 // sqliteConn is one connection with its prepared statements. One goroutine uses it at a time: SQLite takes no locks of its
 // own for it.
 type sqliteConn struct {
@@ -78,7 +81,7 @@ func (c *sqliteConn) prepare(s statement) (*sqliteStatement, error) {
 	})
 	var rest int
 	var err error
-	if st.stmt, rest, err = c.conn.PrepareTransient(strings.ReplaceAll(text, skipLocked, "")); err != nil {
+	if st.stmt, rest, err = c.conn.PrepareTransient(sqliteMarks.Replace(text)); err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", s, err)
 	}
 	if rest != 0 {
@@ -170,12 +173,6 @@ func scanSQLite(st *sqlite.Stmt, dest []any) error {
 	}
 	for i, d := range dest {
 		switch d := d.(type) {
-		case *int64:
-			*d = st.ColumnInt64(i)
-		case *int:
-			*d = st.ColumnInt(i)
-		case *bool:
-			*d = st.ColumnInt64(i) != 0
 		case *string:
 			*d = st.ColumnText(i)
 		case *[]byte:
@@ -192,27 +189,6 @@ func scanSQLite(st *sqlite.Stmt, dest []any) error {
 		}
 	}
 	return nil
-}
-
-// assignNumber gives a number to one of the domain's types.
-func assignNumber(dest any, v int64) bool {
-	switch d := dest.(type) {
-	case *hook.Serial:
-		*d = hook.Serial(v)
-	case *hook.WebhookNumber:
-		*d = hook.WebhookNumber(v)
-	case *hook.ContactCenterNumber:
-		*d = hook.ContactCenterNumber(v)
-	case *hook.State:
-		*d = hook.State(v)
-	case *hook.DeliveryState:
-		*d = hook.DeliveryState(v)
-	case *hook.Failure:
-		*d = hook.Failure(v)
-	default:
-		return false
-	}
-	return true
 }
 
 // sqliteCode returns SQLite's primary result code of an error of a connection or of the migrations' driver, or -1.

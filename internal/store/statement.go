@@ -1,19 +1,26 @@
 package store
 
+import "github.com/hookswitch/hookswitch/internal/hook"
+
 // statement is one SQL text for every engine. Its parameters are written $1, $2, … and mean the arguments in that order.
-// A read-modify-write of rows that others may hold is marked {{skip locked}} where an engine has row locks to skip.
+// Where an engine has row locks, {{for update}} marks a read of a row that the same task goes on to change, and
+// {{skip locked}} one that passes over rows which another transaction holds.
 type statement string
 
 // row gives the columns of one row to pointers: *int64, *int, *bool, *string, *[]byte, *hook.UUID and the domain's numbers.
 type row func(dest ...any) error
 
-// batch takes the statements of one stage of a task. The functions run before the task's next stage, in order. After a
-// failed statement nothing more is executed and the transaction is rolled back, so a task need not check.
+// batch takes the statements of one stage of a task. The functions run before the task's next stage, in order; a statement
+// that one of them queues is executed before the next stage, too. After a failed statement nothing more is executed and the
+// transaction is rolled back, so a task need not check.
 type batch interface {
 	// exec queues a statement that returns no rows; affected, if not nil, gets the number of rows that it changed.
 	exec(s statement, affected func(rows int64), args ...any)
 	// query queues a statement whose every row goes to each.
 	query(s statement, each func(row) error, args ...any)
+	// lock makes the rest of the transaction wait for others that locked the same text of the same contact centre, of this
+	// process or another one.
+	lock(center hook.ContactCenterNumber, text string)
 }
 
 // task is one caller's part of a group's transaction. It may be run again from stage 0 after a rollback.
@@ -24,8 +31,26 @@ type task interface {
 	weight() int
 }
 
-// follower is a task that does something once it is committed. It is called in the order of the commits, before the caller
-// of the commit goes on, and must not block.
+// sharer is a task whose stages may be executed side by side with those of other sharers. All other tasks are executed
+// alone, one after the other.
+type sharer interface {
+	// share names what the task reads before it writes it: two tasks that name the same thing are executed one after the
+	// other. It returns false when the task must be alone after all.
+	share(with func(thing)) bool
+	// order is asked before each stage: tasks take their row locks in its order, so that two transactions do not each wait for
+	// the other.
+	order() uint64
+}
+
+// thing is what tasks may have to share: an interaction, or an Idempotency-Key.
+type thing struct {
+	center hook.ContactCenterNumber
+	id     hook.UUID
+	key    string
+}
+
+// follower is a task that does something once it is committed. It is called before the caller of the commit goes on, and
+// must not block. An engine with one writer calls it in the order of the commits.
 type follower interface{ committed() }
 
 // engine is a database: all that differs between one and another is behind this.
@@ -34,10 +59,33 @@ type engine interface {
 	transact(tasks []task) error
 	// read runs one query outside the writers' way.
 	read(s statement, each func(row) error, args ...any) error
-	// maintain does what the engine must do between groups (see sqliteEngine.maintain).
+	// maintain does what the engine must do between groups. It is called several times a second.
 	maintain() error
+	// traits says what the engine can do.
+	traits() traits
+	// slot is this process's part of its serials.
+	slot() hook.Slot
 	close() error
 }
+
+// traits are what the store must know of an engine.
+type traits struct {
+	// writers is how many groups may be committed at the same time.
+	writers int
+	// shared is whether other processes may write to the same database.
+	shared bool
+}
+
+// beside is steps that may be executed beside other tasks: they read nothing that they go on to write.
+type beside struct {
+	steps
+	// first is the first event whose delivery they lock.
+	first hook.Serial
+}
+
+func (beside) share(func(thing)) bool { return true }
+
+func (s beside) order() uint64 { return uint64(s.first) }
 
 // steps is a task made of functions, for writes that are not on the hot path.
 type steps []func(b batch)

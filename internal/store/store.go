@@ -19,6 +19,9 @@ const (
 	LeaseDefault = 90 * time.Second
 	// LeaseMax bounds a lease.
 	LeaseMax = 10 * time.Minute
+	// catalogueCheckEvery is how often a process looks whether another one has changed webhooks: so old is what the delivery
+	// engine knows of them at most. Changes of interactions look for themselves.
+	catalogueCheckEvery = time.Second
 	// maintainEvery is how often the engine may tidy up beside the writer.
 	maintainEvery = 250 * time.Millisecond
 	// readyProbeBytes is half of what a probe of the disk writes: more than what is free by chance on a full one.
@@ -27,7 +30,7 @@ const (
 
 // Options are what a store needs.
 type Options struct {
-	// Database is a file's path, with or without "sqlite:" before it.
+	// Database is a file's path, with or without "sqlite:" before it, or the URL of a PostgreSQL database: postgres://….
 	Database string
 	// PublicURL is the base of every selfUri, without a trailing slash.
 	PublicURL string
@@ -71,8 +74,8 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	var e engine
-	if e, err = openSQLite(ctx, strings.TrimPrefix(o.Database, "sqlite:")); err != nil {
+	e, err := openEngine(ctx, o)
+	if err != nil {
 		return nil, err
 	}
 	if o.Faults != nil {
@@ -81,6 +84,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s := &Store{options: o, engine: e, committer: newCommitter(e)}
 	s.arrivals.next = make(chan struct{})
 	s.committer.refresh = func() error { return s.catalogue.load(s.engine) }
+	if e.traits().shared {
+		s.committer.guard = beside{steps: steps{s.catalogue.check}}
+	}
 	if err := s.start(time.Now()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -92,16 +98,32 @@ func (s *Store) start(now time.Time) error {
 	if err := s.readLastSerial(); err != nil {
 		return err
 	}
-	if err := s.engine.transact([]task{s.ensureDefaultCenter(now)}); err != nil {
+	if err := s.ensureDefaultCenter(now); err != nil {
 		return fmt.Errorf("make the default contact centre: %w", err)
 	}
 	if err := s.catalogue.load(s.engine); err != nil {
 		return fmt.Errorf("read webhooks: %w", err)
 	}
+	if s.engine.traits().shared {
+		return nil // other processes are alive: what a dead one had leased is due when its leases end
+	}
 	if err := s.engine.transact([]task{s.takeOver(now)}); err != nil {
 		return fmt.Errorf("take over leases: %w", err)
 	}
 	return nil
+}
+
+// openEngine opens the database that the options name.
+func openEngine(ctx context.Context, o Options) (engine, error) {
+	if IsPostgres(o.Database) {
+		return openPostgres(ctx, o.Database, o.Log)
+	}
+	return openSQLite(ctx, strings.TrimPrefix(o.Database, "sqlite:"))
+}
+
+// IsPostgres reports whether the database is a PostgreSQL, which many processes may use at once.
+func IsPostgres(database string) bool {
+	return strings.HasPrefix(database, "postgres://") || strings.HasPrefix(database, "postgresql://")
 }
 
 // HandTo names who takes fresh deliveries. It is called once, before [Store.Run]; without it everything waits in the store.
@@ -119,7 +141,7 @@ func (s *Store) Run(ctx context.Context) error {
 func (s *Store) maintain(ctx context.Context) {
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
-	pruned := time.Time{}
+	var pruned, checked time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -127,6 +149,12 @@ func (s *Store) maintain(ctx context.Context) {
 		case now := <-tick.C:
 			if err := s.engine.maintain(); err != nil {
 				s.options.Log.Warn("maintaining the store failed; it will be tried again", "error", err)
+			}
+			if s.engine.traits().shared && now.Sub(checked) >= catalogueCheckEvery {
+				checked = now
+				if err := s.freshen(); err != nil {
+					s.options.Log.Warn("reading webhooks anew failed; it will be tried again", "error", err)
+				}
 			}
 			if now.Sub(pruned) >= answersPruneEvery {
 				pruned = now
@@ -162,24 +190,28 @@ type serials struct {
 	last hook.Serial
 }
 
-func (s *serials) next(now time.Time) hook.Serial {
+// next makes a serial that comes after one of another node, whose clock may be ahead.
+func (s *serials) next(now time.Time, slot hook.Slot, after hook.Serial) hook.Serial {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last = hook.NextSerial(s.last, now)
+	s.last = hook.NextSerial(max(s.last, after), now, slot)
 	return s.last
+}
+
+// nextSerial makes a serial of this process that comes after another one; zero is none.
+func (s *Store) nextSerial(now time.Time, after hook.Serial) hook.Serial {
+	return s.serials.next(now, s.engine.slot(), after)
 }
 
 // readLastSerial makes serials go on after those that the database holds, even if the clock was set back since.
 func (s *Store) readLastSerial() error {
-	const text = `SELECT max(coalesce((SELECT max(serial) FROM interactions WHERE center = c.number), 0),
-		coalesce((SELECT max(serial) FROM events WHERE center = c.number), 0)) FROM contact_centers c`
+	const text = `SELECT coalesce((SELECT max(serial) FROM interactions WHERE center = c.number), 0),
+		coalesce((SELECT max(serial) FROM events WHERE center = c.number), 0) FROM contact_centers c`
 	return s.engine.read(text, func(r row) error {
-		var last hook.Serial
-		if err := r(&last); err != nil {
-			return err
-		}
-		s.serials.last = max(s.serials.last, last)
-		return nil
+		var interactions, events hook.Serial
+		err := r(&interactions, &events)
+		s.serials.last = max(s.serials.last, interactions, events)
+		return err
 	})
 }
 

@@ -94,7 +94,7 @@ func (w *webhookWrite) run(ctx context.Context, now time.Time, once *Once[*hook.
 	reset := func(batch) { w.after, w.failed = nil, nil }
 	task := &write[*hook.Webhook]{
 		store: w.store, center: w.center, now: now, once: once,
-		stages: slices.Concat(steps{reset}, stages, steps{w.load}), result: w.result, after: w.publish,
+		stages: slices.Concat(steps{reset, changeCatalogue}, stages, steps{w.load}), result: w.result, after: w.store.publishing(w.publish),
 	}
 	return task.run(ctx)
 }
@@ -104,7 +104,9 @@ func (w *webhookWrite) load(b batch) {
 		return
 	}
 	b.query(selectWebhook, func(r row) (err error) {
-		w.after, err = scanWebhook(r)
+		if w.after, err = scanWebhook(r); err == nil {
+			w.after.CenterID = w.store.catalogue.idOf(w.center)
+		}
 		return err
 	}, w.center, w.id.UUID)
 }
@@ -141,6 +143,9 @@ func (w *webhookWrite) modify(b batch, now time.Time, change func(*hook.Webhook)
 
 // Webhook returns a webhook that exists, or [hook.ErrNotFound].
 func (s *Store) Webhook(_ context.Context, center hook.ContactCenterNumber, id hook.WebhookID) (*hook.Webhook, error) {
+	if err := s.freshen(); err != nil {
+		return nil, fmt.Errorf("read webhook: %w", err)
+	}
 	for _, w := range s.catalogue.listOf(center) {
 		if w.ID == id {
 			return w, nil
@@ -154,6 +159,9 @@ func (s *Store) Webhooks(_ context.Context, center hook.ContactCenterNumber, p P
 	after, err := parseCursor(p.Cursor, newest())
 	if err != nil {
 		return nil, "", err
+	}
+	if err := s.freshen(); err != nil {
+		return nil, "", fmt.Errorf("read webhooks: %w", err)
 	}
 	var list []*hook.Webhook
 	for _, w := range slices.Backward(s.catalogue.listOf(center)) {

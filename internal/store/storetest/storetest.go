@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/hookswitch/hookswitch/internal/pgtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 )
 
@@ -15,6 +16,8 @@ const PublicURL = "https://hookswitch.example"
 type Engine struct {
 	// Name is the engine's name, in lower case.
 	Name string
+	// Shared is whether many stores may be open on one database.
+	Shared bool
 	// database returns the name of a new and empty database.
 	database func(t testing.TB) string
 }
@@ -22,7 +25,17 @@ type Engine struct {
 func engines() []Engine {
 	return []Engine{
 		{Name: "sqlite", database: func(t testing.TB) string { return filepath.Join(t.TempDir(), "store.db") }},
+		{Name: "postgres", Shared: true, database: func(t testing.TB) string { return pgtest.Clone(t, "store", fill) }},
 	}
+}
+
+// fill makes the tables once, so that each test gets a copy of an empty store.
+func fill(ctx context.Context, url string) error {
+	s, err := store.Open(ctx, store.Options{Database: url, PublicURL: PublicURL})
+	if err != nil {
+		return err
+	}
+	return s.Close()
 }
 
 // Each runs the test on every engine, beside other tests.

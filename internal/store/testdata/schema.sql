@@ -32,6 +32,10 @@ CREATE TABLE attempts (
     PRIMARY KEY (center, event, webhook, number)
 ) WITHOUT ROWID;
 
+CREATE TABLE catalogue (version INTEGER NOT NULL);
+
+CREATE TABLE compatibility (oldest INTEGER NOT NULL);
+
 CREATE TABLE contact_centers (
     number     INTEGER PRIMARY KEY,
     id         TEXT    NOT NULL UNIQUE,
@@ -95,7 +99,7 @@ CREATE UNIQUE INDEX interactions_by_id ON interactions (center, id);
 
 CREATE INDEX interactions_by_session ON interactions (center, session_id);
 
-CREATE INDEX interactions_open ON interactions (center, serial) WHERE state <> 4;
+CREATE INDEX interactions_open ON interactions (center, serial) WHERE stopped_at = 0;
 
 CREATE TABLE webhooks (
     center     INTEGER NOT NULL,

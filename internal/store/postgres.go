@@ -1,0 +1,231 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	// postgresWriters is how many groups are committed at the same time, and postgresReaders how many queries run beside
+	// them: together, and with one for keeping the slot, the connections that a node has.
+	postgresWriters = 3
+	postgresReaders = 6
+	// postgresConnectMax is how long a connection may take to come about.
+	postgresConnectMax = 5 * time.Second
+	// postgresTransactMax is how long a transaction may take before the database counts as unavailable.
+	postgresTransactMax = 10 * time.Second
+	// postgresTriesMax is how often a transaction is begun anew that the database broke off for the sake of another one.
+	postgresTriesMax = 5
+)
+
+//go:embed migrations/postgres/*.sql
+var postgresMigrations embed.FS
+
+// The statements around every transaction. Settings are made for the transaction alone, because a pooler may give the next
+// one another session: a node that freezes in the middle of a transaction loses its locks after ten seconds and waits no
+// longer for those of others; and plans use indexes only, whatever the statistics say, because the open set is as good as
+// empty in one moment and large in the next.
+const (
+	beginWork  statement = `BEGIN`
+	commitWork statement = `COMMIT`
+	prepareFor statement = `SELECT set_config('idle_in_transaction_session_timeout', '10000', true), set_config('lock_timeout', '5000', true),
+		set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+		set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)`
+	lockText statement = `SELECT pg_advisory_xact_lock(hashtextextended($2, $1))`
+)
+
+// postgresEngine is PostgreSQL, with as many processes writing to it as like to: none of them is special, and all that they
+// agree on is in rows.
+type postgresEngine struct {
+	pool    *pgxpool.Pool
+	readers chan struct{} // holds one value for each query that runs
+	shape   postgresShape
+	seat    *seat
+	log     *slog.Logger
+}
+
+// openPostgres connects to the database and brings its schema up to date.
+func openPostgres(ctx context.Context, database string, log *slog.Logger) (_ *postgresEngine, err error) {
+	config, err := postgresConfig(database)
+	if err != nil {
+		return nil, err
+	}
+	if err := migratePostgres(ctx, config.ConnConfig); err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", shownDatabase(config.ConnConfig), translatePostgres(err))
+	}
+	e := &postgresEngine{pool: pool, readers: make(chan struct{}, postgresReaders), log: log}
+	if e.seat, err = takeSeat(e, log); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open database %s: %w", shownDatabase(config.ConnConfig), err)
+	}
+	return e, nil
+}
+
+// postgresConfig reads a database's URL and the environment that PostgreSQL's own programs read.
+func postgresConfig(database string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(database)
+	if err != nil {
+		return nil, fmt.Errorf("read the database's URL: %w", err) // the driver leaves out the password
+	}
+	config.MaxConns = postgresWriters + postgresReaders + 1
+	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing is prepared but by postgresConn
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = postgresConnectMax
+	}
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "hookswitch"
+	}
+	return config, nil
+}
+
+// shownDatabase names a database without its password.
+func shownDatabase(c *pgx.ConnConfig) string {
+	return fmt.Sprintf("%s at %s:%d", c.Database, c.Host, c.Port)
+}
+
+func (e *postgresEngine) traits() traits { return traits{writers: postgresWriters, shared: true} }
+
+func (e *postgresEngine) slot() hook.Slot { return e.seat.slot() }
+
+// transact sends each stage of all tasks in one round trip, as far as they may be executed beside each other.
+func (e *postgresEngine) transact(tasks []task) error {
+	if err := e.seat.hold(); err != nil {
+		return err
+	}
+	return e.work(false, func(b *postgresBatch) error {
+		for _, wave := range waves(tasks) {
+			if err := b.run(wave); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (e *postgresEngine) read(s statement, each func(row) error, args ...any) error {
+	e.readers <- struct{}{}
+	defer func() { <-e.readers }()
+	return e.work(true, func(b *postgresBatch) error {
+		b.query(s, each, args...)
+		return nil
+	})
+}
+
+// work runs f in a transaction, again where the database or a pooler before it broke it off for a reason that may be gone.
+// What only reads is committed in the round trip that it is made in.
+func (e *postgresEngine) work(reads bool, f func(*postgresBatch) error) (err error) {
+	for range postgresTriesMax {
+		if err = e.workOnce(reads, f); !e.shape.again(err, e.log) {
+			break
+		}
+	}
+	return translatePostgres(err)
+}
+
+func (e *postgresEngine) workOnce(reads bool, f func(*postgresBatch) error) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), postgresTransactMax)
+	defer cancel()
+	c, err := e.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer c.Release() // which closes a connection that is not fit for use any more
+	b := newPostgresBatch(ctx, c.Conn().PgConn(), &e.shape)
+	b.query(beginWork, nil)
+	b.query(prepareFor, nil)
+	err = f(b)
+	if err == nil && !reads {
+		err = b.flush()
+	}
+	if err == nil {
+		b.query(commitWork, nil)
+		err = b.flush()
+	}
+	return b.end(ctx, err)
+}
+
+// run executes tasks stage by stage.
+func (b *postgresBatch) run(wave []task) error {
+	for n := 0; len(wave) > 0; n++ {
+		arrange(wave)
+		more := wave[:0:0]
+		for _, t := range wave {
+			if t.stage(n, b) {
+				more = append(more, t)
+			}
+		}
+		if err := b.flush(); err != nil {
+			return err
+		}
+		wave = more
+	}
+	return nil
+}
+
+// arrange puts tasks into the order in which they take locks.
+func arrange(wave []task) {
+	if len(wave) < 2 {
+		return // it may be one that is no sharer
+	}
+	slices.SortStableFunc(wave, func(x, y task) int { return cmp.Compare(orderOf(x), orderOf(y)) })
+}
+
+func orderOf(t task) uint64 {
+	s, ok := t.(sharer)
+	if !ok {
+		return 0
+	}
+	return s.order()
+}
+
+// waves splits tasks, in their order, into those that may be executed beside each other.
+func waves(tasks []task) [][]task {
+	var list [][]task
+	shared := map[thing]bool{}
+	var things []thing
+	open := false // whether the last wave takes another one
+	for _, t := range tasks {
+		things = things[:0]
+		s, ok := t.(sharer)
+		ok = ok && s.share(func(th thing) { things = append(things, th) })
+		if !ok || slices.ContainsFunc(things, func(th thing) bool { return shared[th] }) {
+			open = false
+		}
+		if !open {
+			list = append(list, nil)
+			clear(shared)
+		}
+		open = ok
+		for _, th := range things {
+			shared[th] = true
+		}
+		list[len(list)-1] = append(list[len(list)-1], t)
+	}
+	return list
+}
+
+func (e *postgresEngine) maintain() error { return e.seat.keep() }
+
+func (e *postgresEngine) close() error {
+	err := e.seat.leave()
+	e.pool.Close()
+	if err != nil && !errors.Is(err, hook.ErrUnavailable) {
+		return fmt.Errorf("give the slot back: %w", err)
+	}
+	return nil // a database that is gone finds out by itself when the slot is not renewed
+}

@@ -1,0 +1,360 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+// postgresPreparedMax bounds a connection's prepared statements; lists with many filters make many.
+const postgresPreparedMax = 256
+
+// postgresMarks says what the marks in a statement mean here.
+var postgresMarks = strings.NewReplacer(forUpdate, "FOR UPDATE", skipLocked, "FOR UPDATE SKIP LOCKED")
+
+// binary is the format of every parameter and column (PostgreSQL, "Message Flow: Extended Query").
+var binaryFormat = []int16{pgtype.BinaryFormatCode}
+
+// postgresShape is what a node has learnt of the way to its database.
+type postgresShape struct {
+	// unprepared is true when a pooler before the database loses prepared statements from one transaction to the next.
+	unprepared atomic.Bool
+}
+
+// The conditions after which a transaction is begun anew (PostgreSQL, appendix A, "PostgreSQL Error Codes").
+const (
+	pgSerializationFailure = "40001"
+	pgDeadlockDetected     = "40P01"
+	pgNoSuchStatement      = "26000"
+	pgDuplicateStatement   = "42P05"
+)
+
+// again reports whether a transaction that failed is worth beginning anew: nothing of it was committed.
+func (s *postgresShape) again(err error, log *slog.Logger) bool {
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case pgSerializationFailure, pgDeadlockDetected:
+		return true
+	case pgNoSuchStatement, pgDuplicateStatement:
+		if s.unprepared.CompareAndSwap(false, true) {
+			log.Info("there is a pooler before the database that does not keep prepared statements; going on without them")
+		}
+		return true
+	default:
+		return false
+	}
+}
+
+// postgresConn is what is kept with a connection.
+type postgresConn struct {
+	prepared map[statement]*pgconn.StatementDescription
+}
+
+// connKey is where a connection keeps it.
+const connKey = "hookswitch"
+
+func connOf(c *pgconn.PgConn) *postgresConn {
+	if kept, ok := c.CustomData()[connKey].(*postgresConn); ok {
+		return kept
+	}
+	kept := &postgresConn{prepared: make(map[statement]*pgconn.StatementDescription)}
+	c.CustomData()[connKey] = kept
+	return kept
+}
+
+// reply is what is expected for one thing that was sent.
+type reply struct {
+	affected func(int64)
+	each     func(row) error
+	// prepares is the statement that is being prepared; empty for a statement that is executed.
+	prepares statement
+}
+
+// postgresBatch sends statements as they are queued and reads what comes of them when it is flushed.
+type postgresBatch struct {
+	conn     *pgconn.PgConn
+	kept     *postgresConn
+	shape    *postgresShape
+	pipeline *pgconn.Pipeline
+
+	expected, spare []reply
+	// preparing are the statements that were sent to be prepared since the last flush.
+	preparing map[statement]string
+	// values, space and types hold one statement's arguments until they are written to the connection.
+	values [][]byte
+	space  []byte
+	types  []uint32
+	// columns are those of the current row, for row.
+	columns [][]byte
+	row     row
+}
+
+func newPostgresBatch(ctx context.Context, c *pgconn.PgConn, shape *postgresShape) *postgresBatch {
+	b := &postgresBatch{conn: c, kept: connOf(c), shape: shape, pipeline: c.StartPipeline(ctx)}
+	b.row = func(dest ...any) error { return scanPostgres(b.columns, dest) }
+	return b
+}
+
+func (b *postgresBatch) exec(s statement, affected func(int64), args ...any) {
+	b.send(s, args)
+	b.expected = append(b.expected, reply{affected: affected})
+}
+
+func (b *postgresBatch) query(s statement, each func(row) error, args ...any) {
+	b.send(s, args)
+	b.expected = append(b.expected, reply{each: each})
+}
+
+func (b *postgresBatch) lock(center hook.ContactCenterNumber, text string) {
+	b.query(lockText, nil, int64(center), text)
+}
+
+// send writes a statement to the connection's buffer, to be prepared first when this connection has not seen it yet.
+func (b *postgresBatch) send(s statement, args []any) {
+	b.encode(args)
+	if known, ok := b.kept.prepared[s]; ok {
+		b.pipeline.SendQueryStatement(known, b.values, binaryFormat, binaryFormat)
+		return
+	}
+	name, sent := b.preparing[s]
+	switch {
+	case !sent && (b.shape.unprepared.Load() || len(b.kept.prepared)+len(b.preparing) >= postgresPreparedMax):
+		b.pipeline.SendQueryParams(postgresMarks.Replace(string(s)), b.values, b.types, binaryFormat, binaryFormat)
+		return
+	case !sent:
+		if b.preparing == nil {
+			b.preparing = make(map[statement]string)
+		}
+		name = statementName(s)
+		b.preparing[s] = name
+		b.pipeline.SendPrepare(name, postgresMarks.Replace(string(s)), slices.Clone(b.types))
+		b.expected = append(b.expected, reply{prepares: s})
+	}
+	b.pipeline.SendQueryPrepared(name, b.values, binaryFormat, binaryFormat)
+}
+
+// statementName names a statement by its text, so that nodes that share a pooler's sessions mean the same by it.
+func statementName(s statement) string {
+	sum := sha256.Sum256([]byte(s))
+	return "hookswitch_" + hex.EncodeToString(sum[:12])
+}
+
+// flush reads what comes of everything that was sent. What the functions of the replies queue is sent and read too.
+func (b *postgresBatch) flush() error {
+	for len(b.expected) > 0 {
+		if err := b.pipeline.Sync(); err != nil {
+			return fmt.Errorf("send statements: %w", err)
+		}
+		replies := b.expected
+		b.expected = b.spare[:0]
+		for i := range replies {
+			if err := b.receive(&replies[i]); err != nil {
+				return err
+			}
+		}
+		b.spare = replies
+		clear(b.preparing)
+		if _, err := b.pipeline.GetResults(); err != nil { // the synchronisation
+			return fmt.Errorf("read results: %w", err)
+		}
+	}
+	return nil
+}
+
+func (b *postgresBatch) receive(r *reply) error {
+	result, err := b.pipeline.GetResults()
+	if err != nil {
+		return fmt.Errorf("read results: %w", err)
+	}
+	switch result := result.(type) {
+	case *pgconn.StatementDescription:
+		result.Name = b.preparing[r.prepares]
+		b.kept.prepared[r.prepares] = result
+		return nil
+	case *pgconn.ResultReader:
+		return b.receiveRows(r, result)
+	default:
+		return fmt.Errorf("read results: unexpected %T", result)
+	}
+}
+
+func (b *postgresBatch) receiveRows(r *reply, result *pgconn.ResultReader) error {
+	for result.NextRow() {
+		if r.each == nil {
+			continue
+		}
+		b.columns = result.Values()
+		if err := r.each(b.row); err != nil {
+			return &taskError{err}
+		}
+	}
+	tag, err := result.Close()
+	if err != nil {
+		return fmt.Errorf("read results: %w", err)
+	}
+	if r.affected != nil {
+		r.affected(tag.RowsAffected())
+	}
+	return nil
+}
+
+// end leaves the connection fit for its next user: a transaction that failed is rolled back.
+func (b *postgresBatch) end(ctx context.Context, err error) error {
+	closed := b.pipeline.Close() // reads what is left
+	if err == nil {
+		return closed
+	}
+	if !b.conn.IsClosed() && b.conn.TxStatus() != 'I' {
+		if _, rolled := b.conn.Exec(ctx, "ROLLBACK").ReadAll(); rolled != nil {
+			return errors.Join(err, rolled)
+		}
+	}
+	return err
+}
+
+// taskError is an error of a task's own function, not of the database.
+type taskError struct{ error }
+
+func (e *taskError) Unwrap() error { return e.error }
+
+// encode writes the arguments in PostgreSQL's binary formats and notes their types.
+func (b *postgresBatch) encode(args []any) {
+	b.values, b.types, b.space = b.values[:0], b.types[:0], b.space[:0]
+	for _, arg := range args {
+		switch v := arg.(type) {
+		case int64:
+			b.number(v)
+		case int:
+			b.number(int64(v))
+		case string:
+			at := len(b.space)
+			b.space = append(b.space, storable(v)...)
+			b.value(at, pgtype.TextOID)
+		case []byte:
+			at := len(b.space)
+			b.space = append(b.space, v...)
+			b.value(at, pgtype.ByteaOID)
+		case hook.Serial:
+			b.number(int64(v))
+		case hook.WebhookNumber:
+			b.number(int64(v))
+		case hook.ContactCenterNumber:
+			b.number(int64(v))
+		case hook.UUID:
+			at := len(b.space)
+			b.space = append(b.space, v[:]...)
+			b.value(at, pgtype.UUIDOID)
+		default:
+			panic(fmt.Sprintf("store: argument of type %T", v))
+		}
+	}
+}
+
+func (b *postgresBatch) number(v int64) {
+	at := len(b.space)
+	b.space = binary.BigEndian.AppendUint64(b.space, uint64(v))
+	b.value(at, pgtype.Int8OID)
+}
+
+// value adds what was written to space since at. It is never nil, which would be NULL.
+func (b *postgresBatch) value(at int, oid uint32) {
+	v := b.space[at:len(b.space):len(b.space)]
+	if v == nil {
+		v = []byte{}
+	}
+	b.values, b.types = append(b.values, v), append(b.types, oid)
+}
+
+// storable returns a text that PostgreSQL can hold: UTF-8 without NUL (PostgreSQL, "Character Types").
+func storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// scanPostgres gives the columns of a row to pointers. NULL is the zero value.
+func scanPostgres(columns [][]byte, dest []any) error {
+	if len(columns) != len(dest) {
+		return fmt.Errorf("scan: %d columns for %d values", len(columns), len(dest))
+	}
+	for i, d := range dest {
+		column := columns[i]
+		switch d := d.(type) {
+		case *string:
+			*d = string(column)
+		case *[]byte:
+			*d = slices.Clone(column)
+		case *hook.UUID:
+			if copy(d[:], column) != len(d) || len(column) != len(d) {
+				return fmt.Errorf("scan: column %d has %d bytes, which are no UUID", i+1, len(column))
+			}
+		default:
+			v, err := decodeNumber(column)
+			if err != nil {
+				return fmt.Errorf("scan: column %d: %w", i+1, err)
+			}
+			if !assignNumber(d, v) {
+				return fmt.Errorf("scan: column %d cannot be given to a %T", i+1, d)
+			}
+		}
+	}
+	return nil
+}
+
+func decodeNumber(column []byte) (int64, error) {
+	switch len(column) {
+	case 0: // NULL
+		return 0, nil
+	case 1:
+		return int64(column[0]), nil
+	case 2:
+		return int64(int16(binary.BigEndian.Uint16(column))), nil
+	case 4:
+		return int64(int32(binary.BigEndian.Uint32(column))), nil
+	case 8:
+		return int64(binary.BigEndian.Uint64(column)), nil
+	default:
+		return 0, fmt.Errorf("%d bytes are no number", len(column))
+	}
+}
+
+// The classes and conditions of errors that say that the database cannot be used now (PostgreSQL, appendix A): connections,
+// resources, an operator's doing, the system; a lock or a statement that took too long; a standby that takes no writes.
+var unavailableClasses = []string{"08", "53", "57", "58"}
+
+const (
+	pgLockNotAvailable = "55P03"
+	pgReadOnly         = "25006"
+	pgIdleTimeout      = "25P03"
+)
+
+// translatePostgres turns a driver's error into one that callers know. Whatever the server itself did not say is a lost or
+// refused connection.
+func translatePostgres(err error) error {
+	var own *taskError
+	var e *pgconn.PgError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own):
+		return own.error
+	case !errors.As(err, &e), slices.Contains(unavailableClasses, e.Code[:2]), e.Code[:2] == "40",
+		e.Code == pgLockNotAvailable, e.Code == pgReadOnly, e.Code == pgIdleTimeout, e.Code == pgNoSuchStatement:
+		return fmt.Errorf("%w: %w", hook.ErrUnavailable, err)
+	default:
+		return err
+	}
+}
