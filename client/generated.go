@@ -854,7 +854,7 @@ type WebhookDraft struct {
 	// RateLimit POSTs per second, per node; no limit when absent.
 	RateLimit *int `json:"rateLimit,omitempty"`
 
-	// RequestTimeout Bounds a POST as a whole: 1s to 60s; 10s when absent.
+	// RequestTimeout Bounds a POST as a whole: 1s to 60s, and less than the server's lease; 10s when absent.
 	//
 	// Examples: 10s
 	RequestTimeout *string     `json:"requestTimeout,omitempty"`
@@ -923,7 +923,7 @@ type WebhookPatch struct {
 	// RateLimit POSTs per second, per node; no limit when absent.
 	RateLimit *int `json:"rateLimit,omitempty"`
 
-	// RequestTimeout Bounds a POST as a whole: 1s to 60s; 10s when absent.
+	// RequestTimeout Bounds a POST as a whole: 1s to 60s, and less than the server's lease; 10s when absent.
 	//
 	// Examples: 10s
 	RequestTimeout *string `json:"requestTimeout,omitempty"`

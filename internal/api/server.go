@@ -38,6 +38,9 @@ type Options struct {
 	Tester Tester
 	// CheckURL says why a webhook's URL can never be posted to, or nothing; nil means that no URL is refused so early.
 	CheckURL func(*url.URL) error
+	// CheckLease says why this server could never send under a webhook's settings, because its leases are too short for
+	// them, or nothing; nil means that all fit.
+	CheckLease func(*hook.Settings) error
 	// PublicURL is the base of every selfUri, without a trailing slash; the store's must be the same.
 	PublicURL string
 	// Log gets one line per request at the level debug, and internal errors; nil means nothing is logged.
@@ -57,7 +60,7 @@ type Options struct {
 type Server struct {
 	store     *store.Store
 	tester    Tester
-	checkURL  func(*url.URL) error
+	checks    checks
 	publicURL string
 	version   string
 	log       *slog.Logger
@@ -75,6 +78,12 @@ type Server struct {
 	waits   waits
 }
 
+// checks are the operator's rules about webhooks; those that are nil allow everything.
+type checks struct {
+	url   func(*url.URL) error
+	lease func(*hook.Settings) error
+}
+
 // waits is what requests that wait for events share.
 type waits struct {
 	// count is how many wait.
@@ -87,7 +96,7 @@ type waits struct {
 // New makes a server. It starts nothing.
 func New(o Options) *Server {
 	s := &Server{
-		store: o.Store, tester: o.Tester, checkURL: o.CheckURL, publicURL: o.PublicURL, version: o.Version,
+		store: o.Store, tester: o.Tester, checks: checks{url: o.CheckURL, lease: o.CheckLease}, publicURL: o.PublicURL, version: o.Version,
 		log: o.Log, clock: o.Now, random: o.Random, mux: http.NewServeMux(),
 	}
 	s.waits.draining = make(chan struct{})

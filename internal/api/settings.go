@@ -106,7 +106,7 @@ type SettingsDraft struct {
 	Events         optional[[]EventKind]                 `json:"events,omitzero" doc:"Which events; all when absent or empty."`
 	MediaTypes     optional[[]MediaType]                 `json:"mediaTypes,omitzero" doc:"Which media types; all when absent or empty."`
 	Subtypes       optional[[]Subtype]                   `json:"subtypes,omitzero" doc:"Which subtypes; all when absent or empty."`
-	RequestTimeout optional[duration]                    `json:"requestTimeout,omitzero" doc:"Bounds a POST as a whole: 1s to 60s; 10s when absent."`
+	RequestTimeout optional[duration]                    `json:"requestTimeout,omitzero" doc:"Bounds a POST as a whole: 1s to 60s, and less than the server's lease; 10s when absent."`
 	Retry          optional[RetryDraft]                  `json:"retry,omitzero"`
 	Success        optional[Success]                     `json:"success,omitzero" doc:"200 when absent."`
 	Concurrency    optional[whole]                       `json:"concurrency,omitzero" doc:"POSTs in flight, per node; 32 when absent."`

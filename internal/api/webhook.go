@@ -119,17 +119,23 @@ func applyPreset(p optional[Preset], s *hook.Settings) []hook.FieldError {
 	}}
 }
 
-// validate lists what is wrong with settings, and whether the URL that was given can never be reached. One that was stored
-// before the operator's rules changed is no reason to refuse another change.
+// validate lists what is wrong with settings, whether this server's leases are too short for them, and whether the URL that
+// was given can never be reached. One that was stored before the operator's rules changed is no reason to refuse another
+// change.
 func (s *Server) validate(settings *hook.Settings, given optional[string]) []hook.FieldError {
 	const at = "body.url"
 	wrong := wrongFields(settings.Validate("body."))
-	if s.checkURL == nil || !given.given || slices.ContainsFunc(wrong, func(f hook.FieldError) bool { return f.Field == at }) {
+	if s.checks.lease != nil {
+		if err := s.checks.lease(settings); err != nil { // where the field is wrong by itself, that was said first
+			wrong = append(wrong, hook.FieldError{Field: "body.requestTimeout", Message: err.Error(), Value: settings.RequestTimeout.String()})
+		}
+	}
+	if s.checks.url == nil || !given.given || slices.ContainsFunc(wrong, func(f hook.FieldError) bool { return f.Field == at }) {
 		return wrong
 	}
 	u, err := url.Parse(settings.URL)
 	if err == nil {
-		err = s.checkURL(u)
+		err = s.checks.url(u)
 	}
 	if err != nil {
 		wrong = append(wrong, hook.FieldError{Field: at, Message: err.Error()})

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,7 @@ import (
 	"github.com/hookswitch/hookswitch/internal/config"
 	"github.com/hookswitch/hookswitch/internal/delivery"
 	"github.com/hookswitch/hookswitch/internal/egress"
+	"github.com/hookswitch/hookswitch/internal/hook"
 	"github.com/hookswitch/hookswitch/internal/store"
 )
 
@@ -54,6 +56,9 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot use the store: %w", err), n.listener.Close())
 	}
+	if err := n.checkLease(ctx); err != nil {
+		return nil, errors.Join(err, n.store.Close(), n.listener.Close())
+	}
 	version, metrics := readBuild().Version, prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.egress = egress.New(egress.Options{AllowPrivate: c.AllowPrivateTargets})
@@ -64,9 +69,56 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	n.store.HandTo(n.engine)
 	n.api = api.New(api.Options{
 		Store: n.store, Tester: n.engine, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(),
-		CheckURL: n.egress.Check,
+		CheckURL: n.egress.Check, CheckLease: c.CheckLease,
 	})
 	return n, nil
+}
+
+// webhooksNamedMax is how many webhooks a refused start names.
+const webhooksNamedMax = 5
+
+// checkLease refuses a store with webhooks, enabled or not, whose POSTs the lease cannot hold: their deliveries would be
+// claimed and released for ever.
+func (n *node) checkLease(ctx context.Context) error {
+	var named []string
+	count, lease, timeout := 0, time.Duration(0), config.LeaseMax
+	for _, center := range n.store.ContactCenters() {
+		for page := (store.Page{Limit: store.PageLimitMax}); ; {
+			list, next, err := n.store.Webhooks(ctx, center.Number, page)
+			if err != nil {
+				return fmt.Errorf("list webhooks: %w", err)
+			}
+			for _, w := range list {
+				if n.config.CheckLease(&w.Settings) == nil {
+					continue
+				}
+				if count++; count <= webhooksNamedMax {
+					named = append(named, w.ID.String())
+				}
+				lease, timeout = max(lease, config.LeaseFor(&w.Settings)), min(timeout, n.config.RequestTimeoutMax(&w.Settings))
+			}
+			if page.Cursor = next; next == "" {
+				break
+			}
+		}
+	}
+	if count == 0 {
+		return nil
+	}
+	return n.config.Refuse("lease", shortLeaseText(named, count-len(named), lease, timeout))
+}
+
+// shortLeaseText names webhooks that need a longer lease, and both ways to mend it.
+func shortLeaseText(named []string, more int, lease, timeout time.Duration) string {
+	text := "is too short for webhooks in the store: " + strings.Join(named, ", ")
+	if more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	change := "shorten the requestTimeout and batch.linger of each, or raise its rateLimit: hookswitch webhooks update ID"
+	if timeout >= time.Duration(hook.RequestTimeoutMin) {
+		change = fmt.Sprintf("shorten the requestTimeout of each: hookswitch webhooks update ID --request-timeout %v", hook.Duration(timeout))
+	}
+	return fmt.Sprintf("%s.\n    Start with a lease of at least %v; or start with that one first, and %s", text, hook.Duration(lease), change)
 }
 
 // localURL returns the URL of the server as this machine reaches it.

@@ -53,7 +53,7 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 		if newKey != "" {
 			a.tell(newKeyText(newKey, n.localURL()))
 		}
-		log.Info("listening", "url", n.localURL(), "public_url", n.publicURL(), "database", c.Database, "version", readBuild().Version)
+		log.Info("listening", "url", n.localURL(), "public_url", n.publicURL(), "database", config.HidePassword(c.Database), "version", readBuild().Version)
 	})
 	if err == nil {
 		log.Info("ended")

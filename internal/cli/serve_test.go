@@ -126,6 +126,78 @@ func TestServeEndsByOneSignal(t *testing.T) {
 	}
 }
 
+// A server whose lease cannot hold the POSTs of a stored webhook, be it disabled, does not start: they would be claimed and
+// released for ever. What it says is enough to mend it.
+func TestServeRefusesAShortLease(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "h.db")
+	var server *process
+	begin := func(lease string) []string {
+		server = launch(t, []string{"HOOKSWITCH_ADMIN_KEY=" + adminKey}, "", "serve", "--listen", "127.0.0.1:0", "--database", database, "--lease", lease)
+		return []string{"HOOKSWITCH_ADMIN_KEY=" + adminKey, "HOOKSWITCH_SERVER=" + server.await(&server.stderr, `msg=listening url=(\S+)`)[1]}
+	}
+	refused := func(lease string, parts ...string) {
+		t.Helper()
+		code, _, stderr := run(t, []string{"HOOKSWITCH_LEASE=" + lease}, "", "serve", "--listen", "127.0.0.1:0", "--database", database)
+		if code != 2 || strings.Contains(stderr, "listening") {
+			t.Fatalf("the server ended with %d: %s", code, stderr)
+		}
+		for _, part := range parts {
+			if !strings.Contains(stderr, part) {
+				t.Errorf("%q is missing in: %s", part, stderr)
+			}
+		}
+	}
+	env := begin("90s")
+	client := func(args ...string) string {
+		t.Helper()
+		code, stdout, stderr := run(t, env, "", args...)
+		if code != 0 {
+			t.Fatalf("%v ended with %d: %s", args, code, stderr)
+		}
+		return stdout
+	}
+	create := func(args ...string) string {
+		t.Helper()
+		var w struct{ ID string }
+		if err := json.Unmarshal([]byte(client(append([]string{"webhooks", "create", "--url", "https://a.example", "--json"}, args...)...)), &w); err != nil {
+			t.Fatal(err)
+		}
+		return w.ID
+	}
+	quick, slow, gone := create("--request-timeout", "4s"), create("--request-timeout", "20s"), create("--request-timeout", "60s")
+	client("webhooks", "disable", slow)
+	client("webhooks", "delete", gone)
+	server.stop()
+	refused("5s", `lease "5s" is too short for webhooks in the store: `+slow+".", "lease of at least 21s",
+		"hookswitch webhooks update ID --request-timeout 4s", "(from environment HOOKSWITCH_LEASE)")
+	refused("4s", quick, slow, "--request-timeout 3s")
+
+	env = begin("21s")
+	if code, _, stderr := run(t, env, "", "webhooks", "create", "--url", "https://a.example", "--request-timeout", "21s"); code != 7 ||
+		!strings.Contains(stderr, "body.requestTimeout: needs a lease of at least 22s") || !strings.Contains(stderr, "the server's lease is 21s: give the webhook a requestTimeout of at most 20s") {
+		t.Errorf("creating one that does not fit ended with %d: %s", code, stderr)
+	}
+	for range 5 {
+		create()
+	}
+	server.stop()
+	refused("5s", " and 1 more.")
+
+	env = begin("21s")
+	var list struct{ Items []struct{ ID string } }
+	if err := json.Unmarshal([]byte(client("webhooks", "list", "--json")), &list); err != nil || len(list.Items) != 7 {
+		t.Fatalf("%d webhooks, %v", len(list.Items), err)
+	}
+	for _, w := range list.Items {
+		client("webhooks", "update", w.ID, "--request-timeout", "4s")
+	}
+	server.stop()
+	begin("5s")
+	if code := server.stop(); code != 0 {
+		t.Errorf("the server ended with %d", code)
+	}
+}
+
 func TestDemo(t *testing.T) {
 	code, stdout, stderr := run(t, nil, "", "demo", "--for", "1s", "--rate", "50", "--json")
 	if code != 0 {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"regexp"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func keys() []key {
 		{name: "log-format", set: into(func(c *Config) *string { return &c.Log.Format }, oneOf(LogText, LogJSON))},
 		{name: "log-level", set: into(func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "warn", "error"))},
 		{name: "drain-timeout", set: into(func(c *Config) *time.Duration { return &c.DrainTimeout }, between(0, DrainTimeoutMax))},
-		{name: "lease", set: into(func(c *Config) *time.Duration { return &c.Lease }, parseLease)},
+		{name: "lease", set: into(func(c *Config) *time.Duration { return &c.Lease }, between(LeaseMin, LeaseMax))},
 	}
 }
 
@@ -99,6 +100,12 @@ func (k Key) Usage() string {
 	return strings.TrimSuffix(first, ".")
 }
 
+// password matches the password in a database's URL, in either of its places.
+var password = regexp.MustCompile(`(://[^:@/\s]*:)[^@\s]*(@)|([?&]password=)[^&\s]*`)
+
+// HidePassword returns a text in which three stars stand for the password of each URL.
+func HidePassword(text string) string { return password.ReplaceAllString(text, "$1$3***$2") }
+
 func envName(name string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
@@ -106,7 +113,7 @@ func envName(name string) string {
 // Setting is a key with the value that is in force and where it came from.
 type Setting struct {
 	Key
-	// Value is the text that was given; three stars for a secret.
+	// Value is the text that was given; three stars for a secret, and for the password in a URL.
 	Value string
 	// Origin is the place, for example "flag --listen" or "/etc/hookswitch.yaml:3".
 	Origin string

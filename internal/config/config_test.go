@@ -154,7 +154,7 @@ func TestBadValues(t *testing.T) {
 		{"listen", "8480", `"8480" is not host:port`},
 		{"listen", "localhost:http", "port"},
 		{"listen", ":70000", "from 0 to 65535"},
-		{"database", "postgres://db/hooks", "PostgreSQL database, which this version cannot use yet"},
+		{"database", "postgres:hooks", "is not a PostgreSQL URL, such as postgres://user@host:5432/database"},
 		{"database", "mysql:db", "unknown scheme"},
 		{"database", "sqlite:", "names no path behind its scheme"},
 		{"public-url", "hookswitch.example", "is not an absolute http or https URL"},
@@ -171,8 +171,8 @@ func TestBadValues(t *testing.T) {
 		{"log-level", "loud", "must be one of debug, info, warn, error"},
 		{"drain-timeout", "15", "is not a duration such as"},
 		{"drain-timeout", "-1s", "must be from 0s to 10m"},
-		{"lease", "60s", "must exceed 1m0s"},
-		{"lease", "2h", "must be from 0s to 10m"},
+		{"lease", "1999ms", "must be from 2s to 10m"},
+		{"lease", "10m1ms", "must be from 2s to 10m"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.key+" "+tt.text[:min(len(tt.text), 20)], func(t *testing.T) {
@@ -333,8 +333,37 @@ func FuzzFile(f *testing.F) {
 	f.Add("? a\n: b\n--- !x\n&a *b")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := config.Load(from(t, nil, nil, text))
-		if err == nil && (c.Listen == "" || c.Database == "" || c.Lease <= time.Minute) {
+		if err == nil && (c.Listen == "" || c.Database == "" || c.Lease < config.LeaseMin) {
 			t.Errorf("%q gave an incomplete configuration: %+v", text, c)
 		}
 	})
+}
+
+// A password in a database's URL is shown nowhere: not as a value in force, not in a problem, not in the file's excerpt.
+func TestHidePassword(t *testing.T) {
+	for text, want := range map[string]string{
+		"postgres://u:p4ss@h:5432/d":                     "postgres://u:***@h:5432/d",
+		"postgres://u:p4:s/s@h,h2:5432/d?a=b":            "postgres://u:***@h,h2:5432/d?a=b",
+		"postgres://u@h/d?password=p4ss&sslmode=disable": "postgres://u@h/d?password=***&sslmode=disable",
+		"postgres://u@h/d":                               "postgres://u@h/d",
+		"https://h:8480/a":                               "https://h:8480/a",
+		"hookswitch.db":                                  "hookswitch.db",
+	} {
+		if got := config.HidePassword(text); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+	c, err := config.Load(config.Sources{
+		Env:  func(name string) (string, bool) { return "postgres://u:p4ss@h/d", name == "HOOKSWITCH_DATABASE" },
+		Flag: func(string) (string, bool) { return "", false },
+	})
+	if err != nil || c.Database != "postgres://u:p4ss@h/d" {
+		t.Fatalf("%v, %v", c, err)
+	}
+	if text, err := c.YAML(); err != nil || strings.Contains(text, "p4ss") {
+		t.Errorf("%v, %s", err, text)
+	}
+	if err := c.Refuse("database", "does not exist"); strings.Contains(err.Error(), "p4ss") {
+		t.Error(err)
+	}
 }

@@ -123,7 +123,7 @@ func excerpt(at *token.Token) string {
 			text = regexp.MustCompile(`(?m)(`+regexp.QuoteMeta(k.name)+`["']?\s*:).*$`).ReplaceAllString(text, "$1 ***")
 		}
 	}
-	return text
+	return HidePassword(text)
 }
 
 func findKey(name string) (key, bool) {

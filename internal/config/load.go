@@ -37,13 +37,14 @@ func Load(s Sources) (*Config, error) {
 		if err := k.row().set(c, value.text); err != nil {
 			message := err.Error()
 			if !k.Secret && value.text != "" {
-				message = fmt.Sprintf("%q %s", value.text, message)
+				message = fmt.Sprintf("%q %s", HidePassword(value.text), message)
 			}
 			problems = append(problems, Problem{Key: k.Name, Origin: value.origin, Message: message})
 		}
 		if k.Secret && value.text != "" {
 			value.text = "***"
 		}
+		value.text = HidePassword(value.text)
 		c.settings = append(c.settings, Setting{Key: k, Value: value.text, Origin: value.origin})
 	}
 	if len(problems) > 0 {

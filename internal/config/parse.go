@@ -22,8 +22,6 @@ const (
 	AdminKeyBytesMax = 256
 	// DrainTimeoutMax bounds how long a server takes to end.
 	DrainTimeoutMax = 10 * time.Minute
-	// LeaseMax bounds how long a dead process's deliveries wait.
-	LeaseMax = 10 * time.Minute
 	// PublicURLBytesMax bounds the public URL, which is in every payload.
 	PublicURLBytesMax = 1_024
 	// PrivateTargetsMax bounds the list of private targets.
@@ -57,9 +55,11 @@ func parseDatabase(text string) (string, error) {
 	switch {
 	case !found || len(scheme) == 1 || strings.ContainsAny(scheme, `/\.`): // a path, which may have a drive or a colon in it
 	case scheme == "postgres" || scheme == "postgresql":
-		return "", errors.New("names a PostgreSQL database, which this version cannot use yet: give the path of an SQLite file")
+		if !strings.HasPrefix(rest, "//") {
+			return "", errors.New("is not a PostgreSQL URL, such as postgres://user@host:5432/database")
+		}
 	case scheme != "sqlite":
-		return "", errors.New("has an unknown scheme: give the path of an SQLite file, or sqlite:path")
+		return "", errors.New("has an unknown scheme: give the path of an SQLite file, sqlite:path, or postgres://user@host:5432/database")
 	case rest == "":
 		return "", errors.New("names no path behind its scheme")
 	}
@@ -145,15 +145,4 @@ func between(least, most time.Duration) func(string) (time.Duration, error) {
 		}
 		return d, nil
 	}
-}
-
-// parseLease asks for more than the longest request timeout: a lease that ends while its POST is still in flight would
-// let another process send the same delivery beside it.
-func parseLease(text string) (time.Duration, error) {
-	longest := time.Duration(hook.RequestTimeoutMax)
-	d, err := between(0, LeaseMax)(text)
-	if err == nil && d <= longest {
-		return 0, fmt.Errorf("must exceed %v, the longest request timeout of a webhook", longest)
-	}
-	return d, err
 }

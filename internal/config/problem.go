@@ -39,3 +39,15 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
+
+// Refuse returns the [Error] that the value in force of a key cannot be used, for a reason that only the rest of the program
+// can know.
+func (c *Config) Refuse(key, reason string) *Error {
+	p := Problem{Key: key, Message: reason}
+	for _, s := range c.settings {
+		if s.Name == key {
+			p.Message, p.Origin = fmt.Sprintf("%q %s", s.Value, reason), s.Origin
+		}
+	}
+	return &Error{Problems: []Problem{p}}
+}
