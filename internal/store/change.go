@@ -83,17 +83,6 @@ func (a *acceptance) share(with func(thing)) bool {
 	return true
 }
 
-// order is that of the interactions, then that of the deliveries which a FINISHED follows.
-func (a *acceptance) order() uint64 {
-	switch {
-	case len(a.emitted) > 0:
-		return uint64(a.emitted[0].follows)
-	case len(a.changes) == 0:
-		return 0
-	}
-	return binary.BigEndian.Uint64(a.changes[0].ID.UUID[:])
-}
-
 func (a *acceptance) load(b batch) {
 	a.results = make([]ChangeResult, len(a.changes))
 	a.subjects, a.byID, a.emitted, a.leased = a.subjects[:0], nil, a.emitted[:0], a.leased[:0]
@@ -162,6 +151,7 @@ func (a *acceptance) insert(b batch, index int, sub *subject) {
 		return
 	}
 	sub.current, sub.created = made, index
+	b.at(sub.place())
 	queueInsertInteraction(b, made, content, func(n int64) {
 		if n == 0 {
 			sub.current, sub.created = nil, -1
@@ -170,7 +160,11 @@ func (a *acceptance) insert(b batch, index int, sub *subject) {
 	})
 }
 
+// place is that of the interaction in the order of locks.
+func (s *subject) place() uint64 { return binary.BigEndian.Uint64(s.id.UUID[:]) }
+
 func (a *acceptance) read(b batch, sub *subject) {
+	b.at(sub.place())
 	b.query(lockInteraction, func(r row) (err error) {
 		sub.current, sub.content, err = scanBareInteraction(r)
 		return err
@@ -235,6 +229,7 @@ func (a *acceptance) emit(kind interaction.Event, i *hook.Interaction, serial ho
 }
 
 func (a *acceptance) writeEvent(b batch, em *emission) {
+	b.at(uint64(em.follows))
 	queueInsertEvent(b, em.event)
 	if em.follows == 0 {
 		a.fanOut(b, em)

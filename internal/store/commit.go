@@ -32,13 +32,17 @@ func newTicket() *ticket { return &ticket{done: make(chan error, 1)} }
 // committer runs the queued tasks in groups.
 type committer struct {
 	engine  engine
+	writers int
+	// beside is whether the engine executes tasks beside each other.
+	beside  bool
 	tickets chan *ticket
 	pool    sync.Pool // of *ticket
 	// stopped is closed when no more tasks will be run.
 	stopped chan struct{}
-	health  health
-	// refresh reads anew what is kept in memory. It runs before the first group after a failed commit, because that commit
-	// may have been made without anybody following it, and when guard finds that another process has changed it.
+	// health is that of the database, whoever finds out about it.
+	health *health
+	// refresh reads anew what is kept in memory: when guard finds that it is not what is stored, and where there is no guard
+	// before the first group after a failed commit, because that commit may have been made without anybody following it.
 	refresh func() error
 	// guard, if not nil, is part of every group; it fails with errStale when what is kept in memory is not what is stored.
 	guard task
@@ -47,9 +51,11 @@ type committer struct {
 // errStale says that another process has changed what this one keeps in memory.
 var errStale = errors.New("the catalogue in memory is not the stored one")
 
-func newCommitter(e engine) *committer {
+func newCommitter(e engine, writers int) *committer {
 	return &committer{
 		engine:  e,
+		writers: writers,
+		health:  new(health),
 		tickets: make(chan *ticket, tasksWaitingMax),
 		stopped: make(chan struct{}),
 	}
@@ -102,11 +108,11 @@ func (c *committer) admit(ctx context.Context, tk *ticket) error {
 	}
 }
 
-// run commits, with as many writers as the engine takes, until the context ends and the queue is empty.
+// run commits, with its writers, until the context ends and the queue is empty.
 func (c *committer) run(ctx context.Context) {
 	defer close(c.stopped)
 	var writers sync.WaitGroup
-	for range c.engine.traits().writers {
+	for range c.writers {
 		writers.Go(func() { c.write(ctx) })
 	}
 	writers.Wait()
@@ -127,7 +133,7 @@ func (c *committer) write(ctx context.Context) {
 				return
 			}
 		}
-		c.runGroup(c.fill(group))
+		c.runGroups(c.fill(group))
 	}
 }
 
@@ -146,6 +152,23 @@ func (c *committer) fill(group []*ticket) []*ticket {
 	return group
 }
 
+// runGroups runs a group, or as many as it takes where the engine executes tasks beside each other. Tasks that cannot be are
+// in transactions of their own: in one, the later of them would take its locks out of the order.
+func (c *committer) runGroups(group []*ticket) {
+	if !c.beside {
+		c.runGroup(group)
+		return
+	}
+	tasks := make([]task, len(group))
+	for i, tk := range group {
+		tasks[i] = tk.task
+	}
+	for _, wave := range waves(tasks) {
+		c.runGroup(group[:len(wave)])
+		group = group[len(wave):]
+	}
+}
+
 func (c *committer) runGroup(group []*ticket) {
 	tasks := make([]task, len(group))
 	for i, tk := range group {
@@ -162,7 +185,7 @@ func (c *committer) runGroup(group []*ticket) {
 }
 
 func (c *committer) transact(tasks []task) error {
-	if c.health.last() != nil {
+	if c.guard == nil && c.health.last() != nil {
 		if err := c.refresh(); err != nil {
 			return fmt.Errorf("%w: read anew after a failed commit: %w", hook.ErrUnavailable, err)
 		}

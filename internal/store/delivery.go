@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -92,7 +91,7 @@ func (s *Store) Claim(ctx context.Context, now time.Time, webhook hook.WebhookNu
 		return nil, nil
 	}
 	c := &claim{store: s, webhook: w, now: now, limit: limit}
-	if err := s.committer.commit(ctx, beside{steps: steps{c.lease, c.read}}); err != nil {
+	if err := s.outcomes.commit(ctx, beside{steps{c.lease, c.read}}); err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
 	return c.claimed, nil
@@ -108,6 +107,9 @@ type claim struct {
 
 func (c *claim) lease(b batch) {
 	c.claimed = c.claimed[:0]
+	if w, ok := c.store.WebhookByNumber(c.webhook.Number); !ok || !w.Enabled || w.Deleted() {
+		return // another process has disabled it since
+	}
 	lease := hook.Lease{Token: int64(c.store.nextSerial(c.now, 0)), Until: c.now.Add(c.store.options.Lease)}
 	b.query(claimDue, func(r row) error {
 		d := &hook.Delivery{Event: new(hook.Event), Webhook: c.webhook.Number, Lease: lease}
@@ -130,12 +132,9 @@ func (c *claim) read(b batch) {
 // Release gives leased deliveries back, due at once for whoever claims them. Those whose lease is not theirs any more are
 // left alone.
 func (s *Store) Release(ctx context.Context, now time.Time, deliveries []*hook.Delivery) error {
-	if len(deliveries) == 0 {
-		return nil
-	}
-	ordered := slices.SortedStableFunc(slices.Values(deliveries), compareDeliveries)
-	err := s.committer.commit(ctx, beside{first: ordered[0].Event.Serial, steps: steps{func(b batch) {
-		for _, d := range ordered {
+	err := s.outcomes.commit(ctx, beside{steps{func(b batch) {
+		for _, d := range deliveries {
+			b.at(uint64(d.Event.Serial))
 			b.exec(releaseDelivery, nil, d.Event.ContactCenter, d.Event.Serial, d.Webhook, d.Lease.Token, milli(now))
 		}
 	}}})
@@ -143,11 +142,6 @@ func (s *Store) Release(ctx context.Context, now time.Time, deliveries []*hook.D
 		return fmt.Errorf("release deliveries: %w", err)
 	}
 	return nil
-}
-
-// compareDeliveries is the order in which transactions lock deliveries.
-func compareDeliveries(x, y *hook.Delivery) int {
-	return cmp.Or(cmp.Compare(x.Event.ContactCenter, y.Event.ContactCenter), cmp.Compare(x.Event.Serial, y.Event.Serial), cmp.Compare(x.Webhook, y.Webhook))
 }
 
 // takeOver frees what a dead process had leased. It is for a store that one process owns.

@@ -64,8 +64,6 @@ func (t *spiedTask) share(with func(thing)) bool {
 	return ok && s.share(with)
 }
 
-func (t *spiedTask) order() uint64 { return orderOf(t.task) }
-
 func (t *spiedTask) stage(n int, b batch) bool { return t.task.stage(n, &spiedBatch{b, t.spy}) }
 
 type spiedBatch struct {
@@ -86,7 +84,7 @@ func (b *spiedBatch) query(s statement, each func(row) error, args ...any) {
 // Watch lets a spy see what the store does from now on.
 func (s *Store) Watch(spy *Spy) {
 	e := &spiedEngine{engine: s.engine, spy: spy}
-	s.engine, s.committer.engine = e, e
+	s.engine, s.committer.engine, s.outcomes.engine = e, e, e
 }
 
 // Queued is how many tasks wait to be committed.
@@ -138,6 +136,17 @@ func (s *Store) Plan(text string, args ...any) (steps []string, err error) {
 		var detail string
 		err := r(&id, &parent, &unused, &detail)
 		steps = append(steps, detail)
+		return err
+	}, args...)
+	return steps, err
+}
+
+// Explain returns PostgreSQL's plan for a statement, a line for each step.
+func (s *Store) Explain(text string, args ...any) (steps []string, err error) {
+	err = s.engine.read(statement("EXPLAIN (COSTS OFF) "+text), func(r row) error {
+		var step string
+		err := r(&step)
+		steps = append(steps, step)
 		return err
 	}, args...)
 	return steps, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -14,8 +15,12 @@ import (
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
-// migrateLock is the advisory lock that is held during migrations: an arbitrary number that is ours.
-const migrateLock = 0x686f6f6b
+const (
+	// migrateLock is the advisory lock that is held during migrations: an arbitrary number that is ours.
+	migrateLock = 0x686f6f6b
+	// migrateTryEvery is how often a node that starts asks for the lock while another one migrates.
+	migrateTryEvery = 100 * time.Millisecond
+)
 
 // migrate brings a schema up to date: lock keeps other processes away until the function that it returns is called. Where
 // nothing is missing, nothing is locked or written. A schema that is newer than this program is used as long as it allows
@@ -62,17 +67,46 @@ func checkCompatible(ctx context.Context, db *sql.DB, known *goose.Provider) err
 func migratePostgres(ctx context.Context, config *pgx.ConnConfig) error {
 	db := stdlib.OpenDB(*config)
 	err := migrate(ctx, goose.DialectPostgres, db, mustSub(postgresMigrations, "migrations/postgres"), func(ctx context.Context) (func() error, error) {
-		tx, err := db.BeginTx(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := tx.ExecContext(ctx, `SELECT pg_advisory_xact_lock($1)`, migrateLock); err != nil {
-			return nil, errors.Join(err, tx.Rollback())
-		}
-		return tx.Rollback, nil
+		return lockPostgres(ctx, db)
 	})
+	if _, refused := errors.AsType[*hook.ConflictError](err); !refused {
+		err = translatePostgres(err)
+	}
 	if err = errors.Join(err, db.Close()); err != nil {
-		return fmt.Errorf("migrate database %s: %w", shownDatabase(config), translatePostgres(err))
+		return fmt.Errorf("migrate database %s: %w", shownDatabase(config), err)
 	}
 	return nil
+}
+
+// lockPostgres waits for the lock and returns what frees it. While it waits it holds no connection: behind a pooler there may
+// be fewer of them than nodes that wait, and the one that has the lock needs a second one to migrate.
+func lockPostgres(ctx context.Context, db *sql.DB) (unlock func() error, err error) {
+	again := time.NewTicker(migrateTryEvery)
+	defer again.Stop()
+	for {
+		if unlock, err := tryLockPostgres(ctx, db); unlock != nil || err != nil {
+			return unlock, err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// tryLockPostgres returns nil when another process has the lock. The transaction that holds it idles while the schema is
+// changed on another connection, however long a server's settings allow that.
+func tryLockPostgres(ctx context.Context, db *sql.DB) (unlock func() error, err error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	var locked bool
+	err = tx.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1) FROM set_config('idle_in_transaction_session_timeout', '0', true)`,
+		migrateLock).Scan(&locked)
+	if err != nil || !locked {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	return tx.Rollback, nil
 }

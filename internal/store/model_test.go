@@ -22,13 +22,17 @@ import (
 // deliveries are those of a model that knows nothing of SQL, transactions or leases.
 func TestModel(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
-		s := e.Open(t)
+		stores := []*storetest.Opened{e.Open(t)}
+		if e.Shared {
+			stores = append(stores, stores[0].Join(t), stores[0].Join(t))
+		}
 		centers := 0
 		rapid.Check(t, func(rt *rapid.T) {
 			centers++ // each round has a contact centre of its own, which is faster than a store of its own
-			m := newModel(t, s, fmt.Sprint("model-", centers))
+			m := newModel(t, stores, centers)
 			actions := []func(*rapid.T){m.accept, m.accept, m.work, m.work, m.replay, m.enable}
 			for step := range rapid.IntRange(1, stepsMax).Draw(rt, "steps") {
+				m.turn(rt)
 				actions[rapid.IntRange(0, len(actions)-1).Draw(rt, "action")](rt)
 				if step%stepsPerCheck == 0 {
 					m.check(rt)
@@ -43,11 +47,15 @@ func TestModel(t *testing.T) {
 const (
 	stepsMax      = 30
 	stepsPerCheck = 6
+	// roundMax is longer than a round's steps take by their own clock.
+	roundMax = 48 * time.Hour
 )
 
 // model is what a contact centre should look like.
 type model struct {
-	t        *testing.T
+	t *testing.T
+	// stores are open on one database; s is the one whose turn it is.
+	stores   []*storetest.Opened
 	s        *storetest.Opened
 	center   hook.ContactCenterNumber
 	now      time.Time
@@ -81,9 +89,12 @@ type modelDelivery struct {
 	due      time.Time
 }
 
-func newModel(t *testing.T, s *storetest.Opened, center string) *model {
+func newModel(t *testing.T, stores []*storetest.Opened, round int) *model {
+	s := stores[0]
 	m := &model{
-		t: t, s: s, center: contactCenter(t, s, center).Number, now: moment(), ids: make([]hook.InteractionID, 5),
+		t: t, stores: stores, s: s, center: contactCenter(t, s, fmt.Sprint("model-", round)).Number,
+		now:          moment().Add(time.Duration(round) * roundMax), // later than all that any store has seen
+		ids:          make([]hook.InteractionID, 5),
 		interactions: map[hook.InteractionID]*modelInteraction{}, deliveries: map[modelKey]*modelDelivery{},
 	}
 	for i := range m.ids {
@@ -95,6 +106,17 @@ func newModel(t *testing.T, s *storetest.Opened, center string) *model {
 		webhook(t, s, m.center, func(w *hook.Webhook) { w.Settings.Events = []interaction.Event{interaction.EventFinished} }),
 	}
 	return m
+}
+
+// turn lets another process go on. What the ones before it have answered counts for it.
+func (m *model) turn(rt *rapid.T) {
+	if len(m.stores) == 1 {
+		return
+	}
+	m.s = rapid.SampledFrom(m.stores).Draw(rt, "store")
+	if _, _, err := m.s.Webhooks(m.t.Context(), m.center, store.Page{}); err != nil { // a disabled one is not claimed from; who reads it, knows it
+		rt.Fatalf("read webhooks: %v", err)
+	}
 }
 
 // accept makes a random batch of changes, in the store and here.

@@ -90,8 +90,6 @@ func (w *write[T]) share(with func(thing)) bool {
 	return true
 }
 
-func (w *write[T]) order() uint64 { return w.subject.order() }
-
 // stage runs the look-up of the key, then the stages, then the keeping of the answer.
 func (w *write[T]) stage(n int, b batch) (more bool) {
 	if w.once == nil {

@@ -1,32 +1,35 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
 const (
-	// postgresWriters is how many groups are committed at the same time, and postgresReaders how many queries run beside
-	// them: together, and with one for keeping the slot, the connections that a node has.
-	postgresWriters = 3
-	postgresReaders = 6
+	// postgresChangers and postgresRecorders are how many groups are committed at the same time, and postgresReaders how many
+	// queries run beside them: together, and with one for keeping the slot, the connections that a node has.
+	postgresChangers  = 3
+	postgresRecorders = 2
+	postgresReaders   = 6
 	// postgresConnectMax is how long a connection may take to come about.
 	postgresConnectMax = 5 * time.Second
 	// postgresTransactMax is how long a transaction may take before the database counts as unavailable.
 	postgresTransactMax = 10 * time.Second
 	// postgresTriesMax is how often a transaction is begun anew that the database broke off for the sake of another one.
 	postgresTriesMax = 5
+	// postgresResetEvery is how often all connections are made anew while the database refuses to be written to.
+	postgresResetEvery = time.Second
 )
 
 //go:embed migrations/postgres/*.sql
@@ -50,6 +53,7 @@ const (
 type postgresEngine struct {
 	pool    *pgxpool.Pool
 	readers chan struct{} // holds one value for each query that runs
+	reset   atomic.Int64  // when all connections were made anew, in nanoseconds since 1970
 	shape   postgresShape
 	seat    *seat
 	log     *slog.Logger
@@ -82,7 +86,7 @@ func postgresConfig(database string) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the database's URL: %w", err) // the driver leaves out the password
 	}
-	config.MaxConns = postgresWriters + postgresReaders + 1
+	config.MaxConns = postgresChangers + postgresRecorders + postgresReaders + 1
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing is prepared but by postgresConn
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = postgresConnectMax
@@ -98,7 +102,9 @@ func shownDatabase(c *pgx.ConnConfig) string {
 	return fmt.Sprintf("%s at %s:%d", c.Database, c.Host, c.Port)
 }
 
-func (e *postgresEngine) traits() traits { return traits{writers: postgresWriters, shared: true} }
+func (e *postgresEngine) traits() traits {
+	return traits{changers: postgresChangers, recorders: postgresRecorders, shared: true}
+}
 
 func (e *postgresEngine) slot() hook.Slot { return e.seat.slot() }
 
@@ -107,7 +113,11 @@ func (e *postgresEngine) transact(tasks []task) error {
 	if err := e.seat.hold(); err != nil {
 		return err
 	}
-	return e.work(false, func(b *postgresBatch) error {
+	how := alone
+	if len(tasks) > aloneTasksMax {
+		how = together
+	}
+	return e.work(how, func(b *postgresBatch) error {
 		for _, wave := range waves(tasks) {
 			if err := b.run(wave); err != nil {
 				return err
@@ -118,26 +128,78 @@ func (e *postgresEngine) transact(tasks []task) error {
 }
 
 func (e *postgresEngine) read(s statement, each func(row) error, args ...any) error {
-	e.readers <- struct{}{}
+	if err := e.waitRead(); err != nil {
+		return err
+	}
 	defer func() { <-e.readers }()
-	return e.work(true, func(b *postgresBatch) error {
+	return e.work(reading, func(b *postgresBatch) error {
 		b.query(s, each, args...)
 		return nil
 	})
 }
 
+// waitRead waits for a query's turn, no longer than a transaction may take: while the database does not answer, the queries
+// before it take as long as they may, and those behind them must not add that up.
+func (e *postgresEngine) waitRead() error {
+	select {
+	case e.readers <- struct{}{}:
+		return nil
+	default:
+	}
+	limit := time.NewTimer(postgresTransactMax)
+	defer limit.Stop()
+	select {
+	case e.readers <- struct{}{}:
+		return nil
+	case <-limit.C:
+		return fmt.Errorf("%w: %d queries run, and more wait", hook.ErrUnavailable, postgresReaders)
+	}
+}
+
+// manner is how a transaction is made.
+type manner int
+
+const (
+	// reading is one that only reads: it is committed in the round trip that it is made in.
+	reading manner = iota
+	// alone is one task's, and together that of a group: one that was broken off to end a deadlock is not begun anew, for it
+	// would meet the same one. Its tasks are then run alone, and hold few locks.
+	alone
+	together
+)
+
+// aloneTasksMax is how many tasks a transaction has that is one caller's: with the catalogue's guard.
+const aloneTasksMax = 2
+
 // work runs f in a transaction, again where the database or a pooler before it broke it off for a reason that may be gone.
-// What only reads is committed in the round trip that it is made in.
-func (e *postgresEngine) work(reads bool, f func(*postgresBatch) error) (err error) {
+func (e *postgresEngine) work(how manner, f func(*postgresBatch) error) (err error) {
 	for range postgresTriesMax {
-		if err = e.workOnce(reads, f); !e.shape.again(err, e.log) {
+		err = e.workOnce(how, f)
+		if how == together && brokenOff(err) {
+			return err
+		}
+		if !brokenOff(err) && !e.shape.again(err, e.log) {
 			break
 		}
 	}
+	e.leaveStandby(err, time.Now())
 	return translatePostgres(err)
 }
 
-func (e *postgresEngine) workOnce(reads bool, f func(*postgresBatch) error) (err error) {
+// leaveStandby makes all connections anew when one of them turns out to be read-only: after a fail-over another server takes
+// the writes, and only a new connection looks for it.
+func (e *postgresEngine) leaveStandby(err error, now time.Time) {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || refused.Code != pgReadOnly {
+		return
+	}
+	last := e.reset.Load()
+	if now.UnixNano()-last >= int64(postgresResetEvery) && e.reset.CompareAndSwap(last, now.UnixNano()) {
+		e.pool.Reset()
+	}
+}
+
+func (e *postgresEngine) workOnce(how manner, f func(*postgresBatch) error) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), postgresTransactMax)
 	defer cancel()
 	c, err := e.pool.Acquire(ctx)
@@ -149,7 +211,7 @@ func (e *postgresEngine) workOnce(reads bool, f func(*postgresBatch) error) (err
 	b.query(beginWork, nil)
 	b.query(prepareFor, nil)
 	err = f(b)
-	if err == nil && !reads {
+	if err == nil && how != reading {
 		err = b.flush()
 	}
 	if err == nil {
@@ -162,9 +224,9 @@ func (e *postgresEngine) workOnce(reads bool, f func(*postgresBatch) error) (err
 // run executes tasks stage by stage.
 func (b *postgresBatch) run(wave []task) error {
 	for n := 0; len(wave) > 0; n++ {
-		arrange(wave)
 		more := wave[:0:0]
 		for _, t := range wave {
+			b.at(0)
 			if t.stage(n, b) {
 				more = append(more, t)
 			}
@@ -175,48 +237,6 @@ func (b *postgresBatch) run(wave []task) error {
 		wave = more
 	}
 	return nil
-}
-
-// arrange puts tasks into the order in which they take locks.
-func arrange(wave []task) {
-	if len(wave) < 2 {
-		return // it may be one that is no sharer
-	}
-	slices.SortStableFunc(wave, func(x, y task) int { return cmp.Compare(orderOf(x), orderOf(y)) })
-}
-
-func orderOf(t task) uint64 {
-	s, ok := t.(sharer)
-	if !ok {
-		return 0
-	}
-	return s.order()
-}
-
-// waves splits tasks, in their order, into those that may be executed beside each other.
-func waves(tasks []task) [][]task {
-	var list [][]task
-	shared := map[thing]bool{}
-	var things []thing
-	open := false // whether the last wave takes another one
-	for _, t := range tasks {
-		things = things[:0]
-		s, ok := t.(sharer)
-		ok = ok && s.share(func(th thing) { things = append(things, th) })
-		if !ok || slices.ContainsFunc(things, func(th thing) bool { return shared[th] }) {
-			open = false
-		}
-		if !open {
-			list = append(list, nil)
-			clear(shared)
-		}
-		open = ok
-		for _, th := range things {
-			shared[th] = true
-		}
-		list[len(list)-1] = append(list[len(list)-1], t)
-	}
-	return list
 }
 
 func (e *postgresEngine) maintain() error { return e.seat.keep() }

@@ -1,12 +1,14 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"slices"
 	"strings"
@@ -41,15 +43,19 @@ const (
 	pgDuplicateStatement   = "42P05"
 )
 
-// again reports whether a transaction that failed is worth beginning anew: nothing of it was committed.
+// brokenOff reports whether a transaction was ended for the sake of another one: nothing of it was committed.
+func brokenOff(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == pgSerializationFailure || e.Code == pgDeadlockDetected)
+}
+
+// again reports whether a transaction that failed is worth beginning anew in another way: nothing of it was committed.
 func (s *postgresShape) again(err error, log *slog.Logger) bool {
 	var e *pgconn.PgError
 	if !errors.As(err, &e) {
 		return false
 	}
 	switch e.Code {
-	case pgSerializationFailure, pgDeadlockDetected:
-		return true
 	case pgNoSuchStatement, pgDuplicateStatement:
 		if s.unprepared.CompareAndSwap(false, true) {
 			log.Info("there is a pooler before the database that does not keep prepared statements; going on without them")
@@ -77,22 +83,35 @@ func connOf(c *pgconn.PgConn) *postgresConn {
 	return kept
 }
 
-// reply is what is expected for one thing that was sent.
-type reply struct {
+// call is a statement that is to be executed, and who gets what comes of it.
+type call struct {
+	place    uint64
+	text     statement
+	args     []any
 	affected func(int64)
 	each     func(row) error
-	// prepares is the statement that is being prepared; empty for a statement that is executed.
-	prepares statement
 }
 
-// postgresBatch sends statements as they are queued and reads what comes of them when it is flushed.
+// reply is what is expected for one thing that was sent: for a statement that is being prepared, or for a call.
+type reply struct {
+	prepares statement
+	call     *call
+}
+
+// postgresBatch keeps statements until it is flushed.
 type postgresBatch struct {
 	conn     *pgconn.PgConn
 	kept     *postgresConn
 	shape    *postgresShape
 	pipeline *pgconn.Pipeline
 
-	expected, spare []reply
+	// place is where the next calls are in the order of locks; placed is whether any has a place.
+	place  uint64
+	placed bool
+	queued []call
+	// sent are the calls of the flush that is going on, and expected what is expected for them.
+	sent     []call
+	expected []reply
 	// preparing are the statements that were sent to be prepared since the last flush.
 	preparing map[statement]string
 	// values, space and types hold one statement's arguments until they are written to the connection.
@@ -110,30 +129,40 @@ func newPostgresBatch(ctx context.Context, c *pgconn.PgConn, shape *postgresShap
 	return b
 }
 
+func (b *postgresBatch) at(place uint64) {
+	b.place = place
+	b.placed = b.placed || place != 0
+}
+
 func (b *postgresBatch) exec(s statement, affected func(int64), args ...any) {
-	b.send(s, args)
-	b.expected = append(b.expected, reply{affected: affected})
+	b.queued = append(b.queued, call{place: b.place, text: s, args: args, affected: affected})
 }
 
 func (b *postgresBatch) query(s statement, each func(row) error, args ...any) {
-	b.send(s, args)
-	b.expected = append(b.expected, reply{each: each})
+	b.queued = append(b.queued, call{place: b.place, text: s, args: args, each: each})
 }
 
 func (b *postgresBatch) lock(center hook.ContactCenterNumber, text string) {
+	sum := fnv.New64a()
+	_, _ = sum.Write([]byte(text)) // never fails: see hash.Hash
+	b.at(max(sum.Sum64(), 1))      // what the task queues next comes after the lock
 	b.query(lockText, nil, int64(center), text)
 }
 
-// send writes a statement to the connection's buffer, to be prepared first when this connection has not seen it yet.
-func (b *postgresBatch) send(s statement, args []any) {
-	b.encode(args)
-	if known, ok := b.kept.prepared[s]; ok {
+// send writes a statement to the connection's buffer, to be prepared first when this connection has not seen it yet. What a
+// pooler has lost is not asked for again.
+func (b *postgresBatch) send(c *call) {
+	s := c.text
+	b.encode(c.args)
+	defer func() { b.expected = append(b.expected, reply{call: c}) }()
+	unprepared := b.shape.unprepared.Load()
+	if known, ok := b.kept.prepared[s]; ok && !unprepared {
 		b.pipeline.SendQueryStatement(known, b.values, binaryFormat, binaryFormat)
 		return
 	}
 	name, sent := b.preparing[s]
 	switch {
-	case !sent && (b.shape.unprepared.Load() || len(b.kept.prepared)+len(b.preparing) >= postgresPreparedMax):
+	case !sent && (unprepared || len(b.kept.prepared)+len(b.preparing) >= postgresPreparedMax):
 		b.pipeline.SendQueryParams(postgresMarks.Replace(string(s)), b.values, b.types, binaryFormat, binaryFormat)
 		return
 	case !sent:
@@ -154,20 +183,25 @@ func statementName(s statement) string {
 	return "hookswitch_" + hex.EncodeToString(sum[:12])
 }
 
-// flush reads what comes of everything that was sent. What the functions of the replies queue is sent and read too.
+// flush sends everything that is queued and reads what comes of it, and so on with what the functions of the calls queue.
 func (b *postgresBatch) flush() error {
-	for len(b.expected) > 0 {
+	for len(b.queued) > 0 {
+		b.sent, b.queued, b.expected = b.queued, b.sent[:0], b.expected[:0]
+		if b.placed {
+			slices.SortStableFunc(b.sent, func(x, y call) int { return cmp.Compare(x.place, y.place) })
+			b.placed = false
+		}
+		for i := range b.sent {
+			b.send(&b.sent[i])
+		}
 		if err := b.pipeline.Sync(); err != nil {
 			return fmt.Errorf("send statements: %w", err)
 		}
-		replies := b.expected
-		b.expected = b.spare[:0]
-		for i := range replies {
-			if err := b.receive(&replies[i]); err != nil {
+		for i := range b.expected {
+			if err := b.receive(&b.expected[i]); err != nil {
 				return err
 			}
 		}
-		b.spare = replies
 		clear(b.preparing)
 		if _, err := b.pipeline.GetResults(); err != nil { // the synchronisation
 			return fmt.Errorf("read results: %w", err)
@@ -187,19 +221,19 @@ func (b *postgresBatch) receive(r *reply) error {
 		b.kept.prepared[r.prepares] = result
 		return nil
 	case *pgconn.ResultReader:
-		return b.receiveRows(r, result)
+		return b.receiveRows(r.call, result)
 	default:
 		return fmt.Errorf("read results: unexpected %T", result)
 	}
 }
 
-func (b *postgresBatch) receiveRows(r *reply, result *pgconn.ResultReader) error {
+func (b *postgresBatch) receiveRows(c *call, result *pgconn.ResultReader) error {
 	for result.NextRow() {
-		if r.each == nil {
+		if c.each == nil {
 			continue
 		}
 		b.columns = result.Values()
-		if err := r.each(b.row); err != nil {
+		if err := c.each(b.row); err != nil {
 			return &taskError{err}
 		}
 	}
@@ -207,8 +241,8 @@ func (b *postgresBatch) receiveRows(r *reply, result *pgconn.ResultReader) error
 	if err != nil {
 		return fmt.Errorf("read results: %w", err)
 	}
-	if r.affected != nil {
-		r.affected(tag.RowsAffected())
+	if c.affected != nil {
+		c.affected(tag.RowsAffected())
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -29,15 +28,8 @@ const (
 // Record appends each attempt to the log and changes its delivery: delivered, due again, or exhausted. It is one
 // transaction for the whole batch. An outcome whose lease was lost changes nothing.
 func (s *Store) Record(ctx context.Context, now time.Time, outcomes []hook.Outcome) (hook.Recorded, error) {
-	if len(outcomes) == 0 {
-		return hook.Recorded{}, nil
-	}
-	r := &record{now: now, outcomes: make([]*hook.Outcome, len(outcomes))}
-	for i := range outcomes {
-		r.outcomes[i] = &outcomes[i]
-	}
-	slices.SortStableFunc(r.outcomes, func(x, y *hook.Outcome) int { return compareDeliveries(x.Delivery, y.Delivery) })
-	if err := s.committer.commit(ctx, r); err != nil {
+	r := &record{now: now, outcomes: outcomes}
+	if err := s.outcomes.commit(ctx, r); err != nil {
 		return hook.Recorded{}, fmt.Errorf("record outcomes: %w", err)
 	}
 	return r.recorded, nil
@@ -46,9 +38,8 @@ func (s *Store) Record(ctx context.Context, now time.Time, outcomes []hook.Outco
 // record is a task: one batch of outcomes. Its first stage changes the deliveries under their leases; what comes of that
 // says whose lease still held, and the others are looked at again.
 type record struct {
-	now time.Time
-	// outcomes are in the order in which their deliveries are locked.
-	outcomes []*hook.Outcome
+	now      time.Time
+	outcomes []hook.Outcome
 	recorded hook.Recorded
 	// held says which outcomes changed their delivery; followed which could not because a FINISHED follows it.
 	held, followed []bool
@@ -58,20 +49,18 @@ func (r *record) weight() int { return len(r.outcomes) }
 
 func (r *record) share(func(thing)) bool { return true }
 
-func (r *record) order() uint64 { return uint64(r.outcomes[0].Delivery.Event.Serial) }
-
 func (r *record) stage(n int, b batch) (more bool) {
 	switch n {
 	case 0:
 		r.recorded = hook.Recorded{}
 		r.held, r.followed = make([]bool, len(r.outcomes)), make([]bool, len(r.outcomes))
 		for i := range r.outcomes {
-			resolve(b, r.outcomes[i], &r.held[i])
+			resolve(b, &r.outcomes[i], &r.held[i])
 		}
 	case 1:
 		for i := range r.outcomes {
 			if r.held[i] {
-				logAttempt(b, r.outcomes[i])
+				logAttempt(b, &r.outcomes[i])
 			} else {
 				r.unfollow(b, i)
 			}
@@ -88,6 +77,7 @@ func (r *record) stage(n int, b batch) (more bool) {
 func resolve(b batch, o *hook.Outcome, held *bool) {
 	d, e := o.Delivery, o.Delivery.Event
 	changed := func(n int64) { *held = n == 1 }
+	b.at(uint64(e.Serial))
 	switch {
 	case o.Attempt.Acknowledged():
 		b.exec(deliverDelivery, changed, e.ContactCenter, e.Serial, d.Webhook, d.Lease.Token)
@@ -107,6 +97,7 @@ func logAttempt(b batch, o *hook.Outcome) {
 // unfollow tells a delivery that a FINISHED follows from one whose lease was lost.
 func (r *record) unfollow(b batch, i int) {
 	d, e := r.outcomes[i].Delivery, r.outcomes[i].Delivery.Event
+	b.at(uint64(e.Serial))
 	b.exec(unfollowDelivery, func(n int64) {
 		if r.followed[i] = n == 1; !r.followed[i] {
 			r.recorded.Late++
@@ -119,7 +110,7 @@ func (r *record) free(b batch, i int) {
 	if !r.followed[i] {
 		return
 	}
-	o := r.outcomes[i]
+	o := &r.outcomes[i]
 	d, e := o.Delivery, o.Delivery.Event
 	resolve(b, o, &r.held[i])
 	logAttempt(b, o)

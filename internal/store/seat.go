@@ -41,10 +41,11 @@ type seat struct {
 	token  int64
 	held   atomic.Int32
 
-	mu sync.Mutex // guards renewed and warned
 	// renewed is when the slot was last renewed, by this machine's clock alone.
-	renewed time.Time
-	warned  bool
+	renewed atomic.Pointer[time.Time]
+
+	mu     sync.Mutex // held while the slot is taken or renewed; guards warned
+	warned bool
 }
 
 // takeSeat takes a free slot. It says what stands in the way when there is none.
@@ -72,7 +73,7 @@ func (s *seat) slot() hook.Slot { return hook.Slot(s.held.Load()) }
 func (s *seat) take() error {
 	for range seatTriesMax {
 		began, taken := time.Now(), false
-		err := s.engine.work(true, func(b *postgresBatch) error {
+		err := s.engine.work(reading, func(b *postgresBatch) error {
 			b.query(takeSlot, func(r row) error {
 				var slot int64
 				err := r(&slot)
@@ -86,7 +87,7 @@ func (s *seat) take() error {
 			return fmt.Errorf("take a slot: %w", err)
 		}
 		if taken {
-			s.renewed = began
+			s.renewed.Store(&began)
 			return nil
 		}
 	}
@@ -96,9 +97,13 @@ func (s *seat) take() error {
 // hold makes sure that the slot is this node's for long enough to commit a transaction: a node that was frozen or cut off for
 // so long that another one may have its slot takes a new one first.
 func (s *seat) hold() error {
+	const enough = seatLease - 2*postgresTransactMax
+	if time.Since(*s.renewed.Load()) < enough { // without the lock: a renewal that the database does not answer holds up nobody
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.renewed) < seatLease-2*postgresTransactMax {
+	if time.Since(*s.renewed.Load()) < enough {
 		return nil
 	}
 	return s.renew()
@@ -108,7 +113,7 @@ func (s *seat) hold() error {
 func (s *seat) keep() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.renewed) < seatRenewEvery {
+	if time.Since(*s.renewed.Load()) < seatRenewEvery {
 		return nil
 	}
 	return s.renew()
@@ -118,7 +123,7 @@ func (s *seat) keep() error {
 func (s *seat) renew() error {
 	began, kept := time.Now(), false
 	var now int64
-	err := s.engine.work(true, func(b *postgresBatch) error {
+	err := s.engine.work(reading, func(b *postgresBatch) error {
 		b.query(renewSlot, func(r row) error {
 			kept = true
 			return r(&now)
@@ -131,7 +136,7 @@ func (s *seat) renew() error {
 	case !kept:
 		return s.take()
 	}
-	s.renewed = began
+	s.renewed.Store(&began)
 	s.compareClocks(began, time.UnixMilli(now), time.Now())
 	return nil
 }
@@ -148,7 +153,7 @@ func (s *seat) compareClocks(before, database, after time.Time) {
 
 // leave gives the slot back.
 func (s *seat) leave() error {
-	return s.engine.work(true, func(b *postgresBatch) error {
+	return s.engine.work(reading, func(b *postgresBatch) error {
 		b.query(leaveSlot, nil, int64(s.held.Load()), s.token)
 		return nil
 	})

@@ -190,7 +190,7 @@ func (e *sqliteEngine) read(s statement, each func(row) error, args ...any) erro
 }
 
 // traits: one writer, in a process that has the database for itself.
-func (e *sqliteEngine) traits() traits { return traits{writers: 1} }
+func (e *sqliteEngine) traits() traits { return traits{changers: 1} }
 
 func (e *sqliteEngine) slot() hook.Slot { return 0 }
 
@@ -261,7 +261,9 @@ func (b *sqliteBatch) exec(s statement, affected func(int64), args ...any) {
 	}
 }
 
-// lock has nothing to do: there is one writer, and it executes one task after the other.
+// at and lock have nothing to do: there is one writer, and it executes one task after the other.
+func (b *sqliteBatch) at(uint64) {}
+
 func (b *sqliteBatch) lock(hook.ContactCenterNumber, string) {}
 
 func (b *sqliteBatch) query(s statement, each func(row) error, args ...any) {

@@ -1,6 +1,10 @@
 package store
 
-import "github.com/hookswitch/hookswitch/internal/hook"
+import (
+	"slices"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
 
 // statement is one SQL text for every engine. Its parameters are written $1, $2, … and mean the arguments in that order.
 // Where an engine has row locks, {{for update}} marks a read of a row that the same task goes on to change, and
@@ -18,6 +22,10 @@ type batch interface {
 	exec(s statement, affected func(rows int64), args ...any)
 	// query queues a statement whose every row goes to each.
 	query(s statement, each func(row) error, args ...any)
+	// at puts the task's next statements of this stage, up to the next call, at a place in the order in which a transaction takes
+	// row locks: two transactions that take them in one order never wait for each other. The statements of a stage must not
+	// depend on the order among themselves, then.
+	at(place uint64)
 	// lock makes the rest of the transaction wait for others that locked the same text of the same contact centre, of this
 	// process or another one.
 	lock(center hook.ContactCenterNumber, text string)
@@ -37,9 +45,6 @@ type sharer interface {
 	// share names what the task reads before it writes it: two tasks that name the same thing are executed one after the
 	// other. It returns false when the task must be alone after all.
 	share(with func(thing)) bool
-	// order is asked before each stage: tasks take their row locks in its order, so that two transactions do not each wait for
-	// the other.
-	order() uint64
 }
 
 // thing is what tasks may have to share: an interaction, or an Idempotency-Key.
@@ -47,6 +52,32 @@ type thing struct {
 	center hook.ContactCenterNumber
 	id     hook.UUID
 	key    string
+}
+
+// waves splits tasks, in their order, into those that may be executed beside each other.
+func waves(tasks []task) [][]task {
+	var list [][]task
+	shared := map[thing]bool{}
+	var things []thing
+	open := false // whether the last wave takes another one
+	for _, t := range tasks {
+		things = things[:0]
+		s, ok := t.(sharer)
+		ok = ok && s.share(func(th thing) { things = append(things, th) })
+		if !ok || slices.ContainsFunc(things, func(th thing) bool { return shared[th] }) {
+			open = false
+		}
+		if !open {
+			list = append(list, nil)
+			clear(shared)
+		}
+		open = ok
+		for _, th := range things {
+			shared[th] = true
+		}
+		list[len(list)-1] = append(list[len(list)-1], t)
+	}
+	return list
 }
 
 // follower is a task that does something once it is committed. It is called before the caller of the commit goes on, and
@@ -70,22 +101,17 @@ type engine interface {
 
 // traits are what the store must know of an engine.
 type traits struct {
-	// writers is how many groups may be committed at the same time.
-	writers int
+	// changers is how many groups of changes may be committed at the same time, and recorders how many of claims and outcomes
+	// beside them; without recorders all share groups.
+	changers, recorders int
 	// shared is whether other processes may write to the same database.
 	shared bool
 }
 
 // beside is steps that may be executed beside other tasks: they read nothing that they go on to write.
-type beside struct {
-	steps
-	// first is the first event whose delivery they lock.
-	first hook.Serial
-}
+type beside struct{ steps }
 
 func (beside) share(func(thing)) bool { return true }
-
-func (s beside) order() uint64 { return uint64(s.first) }
 
 // steps is a task made of functions, for writes that are not on the hot path.
 type steps []func(b batch)

@@ -53,9 +53,12 @@ type Lanes interface {
 
 // Store is one open database. It is safe for concurrent use.
 type Store struct {
-	options   Options
-	engine    engine
+	options Options
+	engine  engine
+	// committer takes changes, and outcomes takes what is done with deliveries. The latter has groups of its own on an engine
+	// that commits several at once: a group takes the locks of interactions first and then, in one order, those of deliveries.
 	committer *committer
+	outcomes  *committer
 	catalogue catalogue
 	lanes     Lanes
 	serials   serials
@@ -81,12 +84,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Faults != nil {
 		e = &faultyEngine{engine: e, faults: o.Faults}
 	}
-	s := &Store{options: o, engine: e, committer: newCommitter(e)}
+	s := &Store{options: o, engine: e}
 	s.arrivals.next = make(chan struct{})
-	s.committer.refresh = func() error { return s.catalogue.load(s.engine) }
-	if e.traits().shared {
-		s.committer.guard = beside{steps: steps{s.catalogue.check}}
-	}
+	s.startCommitters()
 	if err := s.start(time.Now()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -113,6 +113,22 @@ func (s *Store) start(now time.Time) error {
 	return nil
 }
 
+func (s *Store) startCommitters() {
+	traits := s.engine.traits()
+	s.committer = newCommitter(s.engine, traits.changers)
+	s.committer.refresh = func() error { return s.catalogue.load(s.engine) }
+	if traits.shared {
+		s.committer.beside = true
+		s.committer.guard = beside{steps{s.catalogue.check}}
+	}
+	s.outcomes = s.committer
+	if traits.recorders > 0 {
+		s.outcomes = newCommitter(s.engine, traits.recorders)
+		s.outcomes.refresh, s.outcomes.guard, s.outcomes.health = s.committer.refresh, s.committer.guard, s.committer.health
+		s.outcomes.beside = s.committer.beside
+	}
+}
+
 // openEngine opens the database that the options name.
 func openEngine(ctx context.Context, o Options) (engine, error) {
 	if IsPostgres(o.Database) {
@@ -133,6 +149,9 @@ func (s *Store) HandTo(l Lanes) { s.lanes = l }
 func (s *Store) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.committer.run(ctx) })
+	if s.outcomes != s.committer {
+		wg.Go(func() { s.outcomes.run(ctx) })
+	}
 	wg.Go(func() { s.maintain(ctx) })
 	wg.Wait()
 	return nil
@@ -141,7 +160,7 @@ func (s *Store) Run(ctx context.Context) error {
 func (s *Store) maintain(ctx context.Context) {
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
-	var pruned, checked time.Time
+	pruned, checked := time.Now(), time.Now()
 	for {
 		select {
 		case <-ctx.Done():

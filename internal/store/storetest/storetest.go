@@ -93,6 +93,21 @@ func (e Engine) Open(t testing.TB, options ...Option) *Opened {
 	return o
 }
 
+// Join opens another store on the same database, as another process would, and runs it until the test ends. The engine must
+// be [Engine.Shared].
+func (o *Opened) Join(t testing.TB, options ...Option) *Opened {
+	t.Helper()
+	f := new(Faulty)
+	joined := &Opened{Faulty: f, options: o.options}
+	joined.options.Faults = f
+	for _, option := range options {
+		option(joined)
+	}
+	t.Cleanup(func() { joined.Stop(t) })
+	joined.Start(t)
+	return joined
+}
+
 // Database returns the name of the database.
 func (o *Opened) Database() string { return o.options.Database }
 

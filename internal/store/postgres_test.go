@@ -1,0 +1,316 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/store"
+	"github.com/hookswitch/hookswitch/internal/store/storetest"
+)
+
+// shared runs a test on every engine that many processes can use, with two stores open on one database.
+func shared(t *testing.T, test func(t *testing.T, a, b *storetest.Opened)) {
+	t.Helper()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		if a := e.Open(t); e.Shared {
+			test(t, a, a.Join(t))
+		}
+	})
+}
+
+// Guarantee 6 on PostgreSQL: no statement scans a table that grows, in whichever order of statistics: with the tables as good as
+// empty, and with them full and analysed.
+func TestPostgresPlans(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		if e.Name != "postgres" {
+			return // TestSQLitePlans
+		}
+		var mu sync.Mutex // guards calls
+		calls := map[string][]any{}
+		l := &lane{room: true}
+		s := e.Open(t, l.option(), storetest.Before(func(s *store.Store) {
+			s.Watch(&store.Spy{Statement: func(text string, args []any) {
+				mu.Lock()
+				defer mu.Unlock()
+				calls[text] = args
+			}})
+		}))
+		exercise(t, s, l)
+		mu.Lock()
+		executed := maps.Clone(calls)
+		mu.Unlock()
+		if len(executed) < 40 {
+			t.Errorf("%d statements were executed: the exercise does too little", len(executed))
+		}
+		explain(t, s, executed)
+		must(t, s.Write(t.Context(), `INSERT INTO deliveries (center, event, webhook, state, due_at) SELECT 1, n, 1, 1, n FROM generate_series(1, 20000) n`))
+		must(t, s.Write(t.Context(), `INSERT INTO attempts (center, event, webhook, number, started_at, duration_us, status, failure, error, response)
+			SELECT 1, n, 1, 1, n, 1, 200, 0, '', '' FROM generate_series(1, 20000) n`))
+		must(t, s.Write(t.Context(), `ANALYZE`))
+		explain(t, s, executed)
+	})
+}
+
+func explain(t *testing.T, s *storetest.Opened, calls map[string][]any) {
+	t.Helper()
+	small := regexp.MustCompile(`Seq Scan on (webhooks|contact_centers|api_keys|catalogue|nodes)\b`)
+	byKey := regexp.MustCompile(`^(DELETE FROM|UPDATE) deliveries .*event = \$2 AND webhook = \$3`)
+	for text, args := range calls {
+		plan, err := s.Explain(text, args...)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		all := strings.Join(plan, "\n\t")
+		for _, step := range plan {
+			if strings.Contains(step, "Seq Scan on") && !small.MatchString(step) {
+				t.Errorf("%s\nscans:\n\t%s", text, all)
+			}
+		}
+		if byKey.MatchString(strings.ReplaceAll(text, "\n", " ")) && !strings.Contains(all, "using deliveries_pkey") {
+			t.Errorf("%s\ndoes not find the delivery by its key:\n\t%s", text, all)
+		}
+		if strings.HasPrefix(text, "WITH due AS") && !regexp.MustCompile(`deliveries_due on deliveries( \w+)?\n\s+Index Cond: .*due_at <= `).MatchString(all) {
+			t.Errorf("a claim does not read the index of what is due:\n\t%s", all)
+		}
+	}
+}
+
+// Whatever many callers ask of the same interactions through two processes at once, each life is one life: one create of an id
+// succeeds, one STARTED and at most one FINISHED is emitted, nobody is told that the store is not available, and once all is
+// delivered a FINISHED was never due before its STARTED was acknowledged.
+func TestSharedLives(t *testing.T) {
+	shared(t, func(t *testing.T, a, b *storetest.Opened) {
+		w := webhook(t, a, theCenter)
+		now := moment()
+		const callers, lives = 24, 40
+		ids := make([]hook.InteractionID, lives)
+		for i := range ids {
+			ids[i] = newInteraction()
+		}
+		var mu sync.Mutex // guards created and finished
+		created, finished := map[hook.InteractionID]int{}, 0
+		var wg sync.WaitGroup
+		for caller := range callers {
+			s := []*storetest.Opened{a, b}[caller%2]
+			random := rand.New(rand.NewPCG(uint64(caller), 1))
+			wg.Go(func() {
+				for _, i := range random.Perm(lives) {
+					batch := []hook.Change{create(ids[i], "q")}
+					if random.IntN(2) == 0 {
+						batch = append(batch, create(ids[(i+1)%lives], "q"), accept(ids[i], "x"))
+					}
+					if random.IntN(3) > 0 {
+						batch = append(batch, stop(ids[random.IntN(lives)]), stop(ids[i]))
+					}
+					results, err := s.AcceptChanges(t.Context(), theCenter, now, batch, nil)
+					if err != nil {
+						t.Errorf("accept: %v", err)
+						return
+					}
+					mu.Lock()
+					for j, r := range results {
+						if batch[j].Op == hook.OpCreate && r.Err == nil {
+							created[batch[j].ID]++
+						}
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		order := map[hook.InteractionID][]string{}
+		working, stopWorking := context.WithCancel(t.Context())
+		var workers sync.WaitGroup
+		for _, s := range []*storetest.Opened{a, b, a, b} {
+			workers.Go(func() {
+				for working.Err() == nil {
+					claimed, err := s.Claim(t.Context(), time.Now().Add(time.Hour), w.Number, 16)
+					if err != nil {
+						t.Errorf("claim: %v", err)
+						return
+					}
+					outcomes := make([]hook.Outcome, len(claimed))
+					mu.Lock()
+					for i, d := range claimed {
+						outcomes[i] = acknowledges(d, now)
+						order[d.Event.InteractionID] = append(order[d.Event.InteractionID], string(d.Event.Kind))
+					}
+					mu.Unlock()
+					if _, err := s.Record(t.Context(), time.Now(), outcomes); err != nil {
+						t.Errorf("record: %v", err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		stopWorking()
+		workers.Wait()
+		later := time.Now().Add(2 * time.Hour)
+		for range 3 {
+			for _, d := range deliver(t, b, later, w) {
+				order[d.Event.InteractionID] = append(order[d.Event.InteractionID], string(d.Event.Kind))
+			}
+		}
+		for _, id := range ids {
+			if created[id] != 1 {
+				t.Errorf("%d creates of %s succeeded", created[id], id)
+			}
+			i, err := a.Interaction(t.Context(), theCenter, id)
+			must(t, err)
+			want := []string{"STARTED"}
+			if i.State == hook.StateStopped {
+				finished++
+				want = append(want, "FINISHED")
+			}
+			if diff := cmp.Diff(want, order[id]); diff != "" {
+				t.Errorf("%s is %s; its events (-want +got):\n%s", id, i.State, diff)
+			}
+		}
+		if finished == 0 {
+			t.Error("nothing was stopped")
+		}
+	})
+}
+
+// A request repeated under its Idempotency-Key while the first one is still being made, through another process, is made once.
+func TestSharedOnce(t *testing.T) {
+	shared(t, func(t *testing.T, a, b *storetest.Opened) {
+		var mu sync.Mutex // guards made and answered
+		made, answered := 0, 0
+		var wg sync.WaitGroup
+		for caller := range 16 {
+			s := []*storetest.Opened{a, b}[caller%2]
+			wg.Go(func() {
+				for request := range 20 {
+					once := onceChanges(fmt.Sprint("key ", request), byte(request))
+					_, err := s.AcceptChanges(t.Context(), theCenter, moment(), []hook.Change{create(newInteraction(), "q")}, once)
+					mu.Lock()
+					if before := new(store.AnsweredError); errors.As(err, &before) {
+						answered++
+					} else if err == nil {
+						made++
+					} else {
+						t.Errorf("accept: %v", err)
+					}
+					mu.Unlock()
+				}
+			})
+		}
+		wg.Wait()
+		if made != 20 || answered != 15*20 {
+			t.Errorf("%d were made and %d answered again, want 20 and 300", made, answered)
+		}
+	})
+}
+
+// A webhook counts from the answer on, in every process: for deliveries, for those who read it, and for claims.
+func TestSharedWebhooks(t *testing.T) {
+	shared(t, func(t *testing.T, a, b *storetest.Opened) {
+		for round := range 5 {
+			w := webhook(t, a, theCenter)
+			if _, err := b.Webhook(t.Context(), theCenter, w.ID); err != nil {
+				t.Fatalf("read by the other: %v", err)
+			}
+			w2 := webhook(t, b, theCenter)
+			if w.Number == w2.Number {
+				t.Fatalf("two webhooks have number %d", w.Number)
+			}
+			change(t, a, moment(), create(newInteraction(), "q"))
+			change(t, b, moment(), create(newInteraction(), "q"))
+			for _, made := range []*hook.Webhook{w, w2} {
+				if n := len(deliveries(t, a, theCenter, store.DeliveryFilter{Webhook: made.ID})); n != 2 {
+					t.Errorf("round %d: %d deliveries to webhook %d, want 2", round, n, made.Number)
+				}
+			}
+			_, err := b.EnableWebhook(t.Context(), theCenter, w.ID, moment(), false, nil)
+			must(t, err)
+			if got := claim(t, a, time.Now(), w, 10); len(got) != 0 {
+				t.Errorf("claimed %d deliveries of a webhook that another process had disabled", len(got))
+			}
+			must(t, b.DeleteWebhook(t.Context(), theCenter, w.ID, moment()))
+			must(t, a.DeleteWebhook(t.Context(), theCenter, w2.ID, moment()))
+			change(t, a, moment(), create(newInteraction(), "q"))
+			if n := len(deliveries(t, b, theCenter, store.DeliveryFilter{State: hook.DeliveryHeld})); n != 4*(round+1) {
+				t.Errorf("round %d: %d deliveries of deleted webhooks", round, n)
+			}
+		}
+		if _, err := a.CreateContactCenter(t.Context(), moment(), "north", "North", nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.ContactCenter("north"); err != nil {
+			t.Errorf("the other process: %v", err)
+		}
+		must(t, a.SetAdminKey(t.Context(), moment(), [32]byte{7}))
+		if _, ok := b.KeyByHash([32]byte{7}); !ok {
+			t.Error("the other process does not know the key")
+		}
+	})
+}
+
+// Serials of two processes differ, and one that follows another process's comes after it, whatever the clocks say.
+func TestSharedSerials(t *testing.T) {
+	shared(t, func(t *testing.T, a, b *storetest.Opened) {
+		now, id := moment(), newInteraction()
+		change(t, a, now.Add(time.Hour), create(id, "q")) // its clock is ahead
+		stopped := change(t, b, now, stop(id))
+		if stopped.Stopped.Event <= stopped.StartedEvent {
+			t.Errorf("FINISHED is %d, and STARTED %d", stopped.Stopped.Event, stopped.StartedEvent)
+		}
+		slots, err := a.Numbers(`SELECT slot FROM nodes WHERE until > 0 ORDER BY slot`)
+		must(t, err)
+		if diff := cmp.Diff([]int64{0, 1}, slots); diff != "" {
+			t.Errorf("slots (-want +got):\n%s", diff)
+		}
+		b.Reopen(t) // a slot that was given back is taken again
+		if slots, err = a.Numbers(`SELECT slot FROM nodes WHERE until > 0 ORDER BY slot`); len(slots) != 2 || err != nil {
+			t.Errorf("slots %v, %v", slots, err)
+		}
+	})
+}
+
+// A text that PostgreSQL cannot hold is kept as far as it can.
+func TestPostgresTexts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		s, now := e.Open(t), moment()
+		w := webhook(t, s, theCenter)
+		id := newInteraction()
+		change(t, s, now, create(id, "a\x00b"))
+		d := claimOne(t, s, now, w)
+		o := fails(d, now, now.Add(time.Hour))
+		o.Attempt.Error = "broken \xff\x00 text"
+		if r := record(t, s, now, o); r.Late != 0 {
+			t.Error("late")
+		}
+		shown := delivery(t, s, d.ID())
+		if got := shown.Attempts[0].Error; !strings.HasPrefix(got, "broken ") || !strings.HasSuffix(got, " text") {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+// What is wrong with a URL, or cannot be reached, is said without the password.
+func TestPostgresOpenRefused(t *testing.T) {
+	for name, tt := range map[string]struct{ database, want string }{
+		"a port that is none":      {"postgres://u:p4ss@127.0.0.1:x/d", "port"},
+		"nobody listens":           {"postgres://u:p4ss@127.0.0.1:1/d", "127.0.0.1:1"},
+		"an unknown parameter":     {"postgres://u:p4ss@127.0.0.1:1/d?sslmode=perhaps", "sslmode"},
+		"a host that is not there": {"postgres://u:p4ss@nowhere.invalid/d", "nowhere.invalid"},
+	} {
+		_, err := store.Open(t.Context(), store.Options{Database: tt.database})
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "p4ss") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
