@@ -52,7 +52,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	if n.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen); err != nil {
 		return nil, listenError(c.Listen, err)
 	}
-	n.store, err = store.Open(ctx, store.Options{Database: c.Database, PublicURL: n.publicURL(), Lease: c.Lease, Log: log})
+	n.store, err = store.Open(ctx, store.Options{Database: c.Database, PublicURL: n.publicURL(), Lease: c.Lease, Retention: c.Retention, Log: log})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot use the store: %w", err), n.listener.Close())
 	}
@@ -63,7 +63,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.egress = egress.New(egress.Options{AllowPrivate: c.AllowPrivateTargets})
 	n.engine = delivery.New(delivery.Options{
-		Queue: n.store, Sender: n.egress, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(),
+		Queue: n.store, Sender: n.egress, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(), Lease: c.Lease,
 		DrainTimeout: max(c.DrainTimeout-c.DrainTimeout/apiDrainShare, time.Millisecond), // zero would be its default
 	})
 	n.store.HandTo(n.engine)

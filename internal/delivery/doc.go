@@ -24,6 +24,15 @@
 //     hold, so that slow ones never use up the room of another (I4).
 //     Beyond that a delivery stays in the store, due, and is claimed when its lane has room again.
 //
+// # Leases
+//
+// A POST begins only while the whole of its request timeout and [hook.LeaseReserve] fit into the lease that is left. A delivery
+// that waited longer, for a batch to fill, for its turn of the rate limit or in its lane, goes back to the store together with
+// all that wait behind it and have the same fate, and is claimed anew; the lane then holds fewer, until its workers have to wait
+// for more. A webhook for which [hook.LeaseFor] asks more than [Options.Lease] gets nothing from this process: it would only keep
+// others, whose leases are longer, from its deliveries. Should everything that is claimed be too old all the same, claims pause
+// for [sweepEvery].
+//
 // # The circuit
 //
 // After [circuitFailuresMax] failures in a row a lane's circuit opens: its deliveries go back to the store, where they wait

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,6 +54,9 @@ type Options struct {
 	Version string
 	// DrainTimeout bounds the drain at the end; zero means [DrainTimeoutDefault].
 	DrainTimeout time.Duration
+	// Lease is how long the queue's leases are: the lane of a webhook that [hook.LeaseFor] says needs a longer one refuses its
+	// deliveries. Zero means that this is not checked.
+	Lease time.Duration
 }
 
 // Engine delivers. It is safe for concurrent use; it does nothing before [Engine.Run].
@@ -192,13 +196,13 @@ func (e *Engine) allLanes() []*lane {
 	return list
 }
 
-// release gives deliveries back to the store. Should that fail, they are due when their lease ends.
+// release gives deliveries back to the store, so many at a time that nothing else waits long for its commit. Should that fail,
+// they are due when their lease ends.
 func (e *Engine) release(ctx context.Context, deliveries []*hook.Delivery) {
-	if len(deliveries) == 0 {
-		return
-	}
-	if err := e.options.Queue.Release(ctx, time.Now(), deliveries); err != nil {
-		e.options.Log.Warn("releasing deliveries failed; they are due when their lease ends", "count", len(deliveries), "error", err)
+	for part := range slices.Chunk(deliveries, claimMax) {
+		if err := e.options.Queue.Release(ctx, time.Now(), part); err != nil {
+			e.options.Log.Warn("releasing deliveries failed; they are due when their lease ends", "count", len(part), "error", err)
+		}
 	}
 }
 

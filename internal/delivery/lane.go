@@ -13,13 +13,13 @@ import (
 const (
 	// laneDeliveriesMax bounds the deliveries that wait in one lane.
 	laneDeliveriesMax = 16_384
-	// laneRateMax bounds what a lane with a rate limit holds, by the time that it takes to send: less than a lease, or
-	// deliveries would wait for their turn until their leases are too short.
+	// laneRateMax bounds what a lane with a rate limit holds, by the time that it takes to send: less than the default lease
+	// leaves beside a request timeout. Where leases are shorter, the lane's depth is what bounds it.
 	laneRateMax = 15 * time.Second
 	// laneDeliveriesMin is what a lane may hold however much the others do.
 	laneDeliveriesMin = 16
-	// laneRefillBelow is how few deliveries must wait in a lane for it to ask the store for more.
-	laneRefillBelow = laneDeliveriesMax / 2
+	// laneRefillShare is the part of its depth below which a lane asks the store for more.
+	laneRefillShare = 2
 	// claimMax bounds one claim.
 	claimMax = 1_024
 )
@@ -28,16 +28,13 @@ const (
 type lane struct {
 	engine *Engine
 	number hook.WebhookNumber
-
-	// turn is held by the worker that waits for the rate limit, so that no more than one POST is promised a time ahead.
-	turn chan struct{}
-	// limiter belongs to whoever holds the turn.
-	limiter *rate.Limiter
+	pacer  pacer
 
 	mu sync.Mutex // guards everything below; the queue's own lock is taken while it is held, and no other
 	// wake is for workers that wait for deliveries.
 	wake    *sync.Cond
 	waiting fifo
+	leases  leasing
 	// held is how many deliveries of the lane are in memory: waiting, being sent or about to be claimed.
 	held    int
 	crew    crew
@@ -61,6 +58,16 @@ type crew struct {
 	idleLeast int
 	// retiring is how many woken workers find nothing to do and shall end.
 	retiring int
+	// pacing is how many deliveries are in the hands of workers that wait for the rate limit.
+	pacing int
+}
+
+// pacer keeps the rate limit.
+type pacer struct {
+	// turn is held by the worker that waits for the rate limit, so that no more than one POST is promised a time ahead.
+	turn chan struct{}
+	// limiter belongs to whoever holds the turn.
+	limiter *rate.Limiter
 }
 
 // behind is what a lane knows of its deliveries in the store.
@@ -74,7 +81,7 @@ type behind struct {
 }
 
 func newLane(e *Engine, n hook.WebhookNumber) *lane {
-	l := &lane{engine: e, number: n, turn: make(chan struct{}, 1)}
+	l := &lane{engine: e, number: n, pacer: pacer{turn: make(chan struct{}, 1)}, leases: leasing{depth: laneDeliveriesMax}}
 	l.wake = sync.NewCond(&l.mu)
 	return l
 }
@@ -92,10 +99,11 @@ func (l *lane) room() bool {
 	return false
 }
 
-// webhook returns the lane's webhook as it is now; false means that nothing may be sent to it.
+// webhook returns the lane's webhook as it is now; false means that nothing may be sent to it, or not from here. The caller
+// does not hold the lock.
 func (l *lane) webhook() (*hook.Webhook, bool) {
 	w, ok := l.engine.options.Queue.WebhookByNumber(l.number)
-	return w, ok && w.Enabled && !w.Deleted()
+	return w, ok && w.Enabled && !w.Deleted() && l.fits(w)
 }
 
 // open reports whether the lane takes deliveries. The caller holds the lock.
@@ -105,12 +113,15 @@ func (l *lane) open(w *hook.Webhook) bool {
 
 // free is how many more deliveries the lane may hold, as far as it depends on the lane alone. The caller holds the lock.
 func (l *lane) free(s *hook.Settings) int {
-	free := laneDeliveriesMax - l.waiting.len()
+	free := l.deep(s) - l.unsent()
 	if s.RateLimit > 0 {
 		free = min(free, s.RateLimit*s.Batch.MaxEvents*int(laneRateMax/time.Second)-l.held)
 	}
 	return free
 }
+
+// unsent is how many deliveries wait, in the lane or in the hands of its workers. The caller holds the lock.
+func (l *lane) unsent() int { return l.waiting.len() + l.crew.pacing }
 
 // drop notes that the lane holds fewer deliveries. The caller holds the lock.
 func (l *lane) drop(n int) {
@@ -131,6 +142,7 @@ func (l *lane) push(d *hook.Delivery) bool {
 		return false
 	}
 	l.held++
+	l.leases.given(d)
 	l.waiting.push(d)
 	l.rouse(w)
 	return true
@@ -261,27 +273,53 @@ func holds(batch []*hook.Delivery, interaction hook.Serial) bool {
 	return false
 }
 
-// pace waits for the webhook's rate limit; false means that the batch cannot wait that long or that the engine stops.
-func (l *lane) pace(batch []*hook.Delivery) bool {
+// pace waits for the webhook's rate limit and returns when the POST may begin. False means that it must not: at that time its
+// leases are too short, which is told beforehand because the rate is for POSTs that are made; or, with no time at all, the
+// engine stops or nothing may be sent any more.
+func (l *lane) pace(batch []*hook.Delivery) (at time.Time, ok bool) {
+	l.paces(len(batch))
+	defer l.paces(-len(batch))
 	beginning := l.engine.beginning
 	select {
-	case l.turn <- struct{}{}:
-		defer func() { <-l.turn }()
+	case l.pacer.turn <- struct{}{}:
+		defer func() { <-l.pacer.turn }()
 	case <-beginning.Done():
-		return false
+		return at, false
 	}
 	w, ok := l.webhook() // the wait for the turn may have been long
 	switch limit := rate.Limit(w.Settings.RateLimit); {
-	case !ok || !leased(batch, w, time.Now()):
-		return false
+	case !ok:
+		return at, false
 	case limit == 0:
-		return true
-	case l.limiter == nil:
-		l.limiter = rate.NewLimiter(limit, 1)
+		return time.Now(), true
+	case l.pacer.limiter == nil:
+		l.pacer.limiter = rate.NewLimiter(limit, 1)
 	default:
-		l.limiter.SetLimit(limit)
+		l.pacer.limiter.SetLimit(limit)
 	}
-	return l.limiter.Wait(beginning) == nil
+	now := time.Now()
+	next := l.pacer.limiter.ReserveN(now, 1)
+	delay := next.DelayFrom(now)
+	if at = now.Add(delay); !leased(batch, w, at) {
+		next.CancelAt(now)
+		return at, false
+	}
+	wait := time.NewTimer(delay)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return time.Now(), true
+	case <-beginning.Done():
+		return time.Time{}, false
+	}
+}
+
+// paces notes that deliveries wait for the rate limit in a worker's hands, or do so no more.
+func (l *lane) paces(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.crew.pacing += n
+	l.refillSoon()
 }
 
 // settle moves the circuit after an attempt and returns what must go back to the store, because the circuit opened.
@@ -343,18 +381,30 @@ func (l *lane) tidy() {
 
 // refillSoon asks for a claim when few deliveries wait and the store may have more. The caller holds the lock.
 func (l *lane) refillSoon() {
-	if l.behind.backlog && !l.behind.claiming && !l.stopped && l.waiting.len() < laneRefillBelow {
+	if !l.behind.backlog || l.behind.claiming || l.stopped {
+		return
+	}
+	if w, ok := l.engine.options.Queue.WebhookByNumber(l.number); ok && l.low(&w.Settings) {
 		l.behind.claiming = true
 		l.engine.workers.Go(l.refill)
 	}
 }
 
+// low reports whether another claim is worth making as far as the lane is concerned. The caller holds the lock.
+func (l *lane) low(s *hook.Settings) bool {
+	return l.unsent() < l.deep(s)/laneRefillShare && !time.Now().Before(l.leases.resume)
+}
+
 // due tells the lane that the store holds deliveries of it that are due.
 func (l *lane) due() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.behind.backlog = true
 	l.refillSoon()
+	resume := l.leases.resume
+	l.mu.Unlock()
+	if time.Now().Before(resume) {
+		l.engine.sweeper.hint(l.number, resume)
+	}
 }
 
 // wanted reserves room for what a claim may bring: one delivery when the circuit is open and a probe is due, none before
@@ -411,15 +461,19 @@ func (l *lane) accept(claimed []*hook.Delivery, want int, probe, failed bool) (l
 		return claimed, false
 	}
 	l.drop(want - len(claimed))
+	l.behind.backlog = failed || len(claimed) == want || l.behind.refused
+	if l.behind.backlog && !probe {
+		l.deepen(w)
+	}
 	for _, d := range claimed {
 		if probe {
 			l.probe = d
 		}
+		l.leases.given(d)
 		l.waiting.push(d)
 		l.rouse(w)
 	}
-	l.behind.backlog = failed || len(claimed) == want || l.behind.refused
-	again = l.behind.backlog && want > 1 && !failed && l.waiting.len() < laneRefillBelow
+	again = l.behind.backlog && want > 1 && !failed && l.low(&w.Settings)
 	if !l.behind.backlog {
 		l.engine.sweeper.soon() // what is due next is not known any more
 	}

@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -78,10 +80,11 @@ func (m *metrics) attempted(o *hook.Outcome) {
 }
 
 func (m *metrics) recorded(batch []hook.Outcome, r hook.Recorded) {
-	m.late.Add(float64(r.Late))
+	m.late.Add(float64(len(r.Late)))
 	for i := range batch {
 		o := &batch[i]
 		switch {
+		case slices.Contains(r.Late, i): // its delivery is somebody else's
 		case o.Attempt.Acknowledged():
 			m.delivered.Inc()
 			m.delay.Observe(o.Attempt.StartedAt.Add(o.Attempt.Duration).Sub(o.Delivery.Event.OccurredAt).Seconds())

@@ -26,15 +26,16 @@ type node struct {
 // startNode opens a store and runs an engine on it until the test ends, or until end or kill.
 func startNode(t testing.TB, database string, s Sender, change ...func(*Options)) *node {
 	t.Helper()
-	opened, err := store.Open(context.Background(), store.Options{Database: database, PublicURL: publicURL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := &node{Store: opened}
+	n := new(node)
 	o := Options{Queue: mortal{n}, Sender: s, PublicURL: publicURL, Version: "1.2.3"}
 	for _, c := range change {
 		c(&o)
 	}
+	opened, err := store.Open(context.Background(), store.Options{Database: database, PublicURL: publicURL, Lease: o.Lease})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Store = opened
 	n.engine = New(o)
 	opened.HandTo(n.engine)
 	n.endings = []func(){

@@ -27,8 +27,8 @@ type memory struct {
 	late     int
 	// outcomes are what was recorded, in order.
 	outcomes []hook.Outcome
-	// released counts deliveries given back.
-	released int
+	// released counts deliveries given back, and claims how often some were asked for.
+	released, claims int
 	// claimTakes is how long a claim takes after it was made.
 	claimTakes time.Duration
 	// refuse makes Record fail.
@@ -108,6 +108,7 @@ func (q *memory) Claim(_ context.Context, now time.Time, n hook.WebhookNumber, l
 func (q *memory) claim(now time.Time, n hook.WebhookNumber, limit int) []*hook.Delivery {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.claims++
 	if !q.active(n) {
 		return nil
 	}
@@ -140,10 +141,10 @@ func (q *memory) Record(_ context.Context, _ time.Time, outcomes []hook.Outcome)
 			return r, err
 		}
 	}
-	for _, o := range outcomes {
+	for i, o := range outcomes {
 		en, ok := q.open[o.Delivery.Key()]
 		if !ok || en.token != o.Delivery.Lease.Token {
-			r.Late++
+			r.Late = append(r.Late, i)
 			q.late++
 			continue
 		}
@@ -201,6 +202,13 @@ func (q *memory) left() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.open)
+}
+
+// traffic returns how often deliveries were claimed, and how many were given back.
+func (q *memory) traffic() (claims, released int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.claims, q.released
 }
 
 // recorded returns the outcomes so far.

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -118,6 +119,7 @@ func (r *recorder) follow(batch []hook.Outcome, recorded hook.Recorded) {
 	for i := range batch {
 		o := &batch[i]
 		switch {
+		case slices.Contains(recorded.Late, i): // what it says of its delivery is not so
 		case !o.Next.IsZero():
 			r.engine.sweeper.hint(o.Delivery.Webhook, o.Next)
 		case o.Exhausts():

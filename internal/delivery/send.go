@@ -80,15 +80,15 @@ func (l *lane) targetFor(w *hook.Webhook, batch []*hook.Delivery) (*target, erro
 	if l.circuit.open() && batch[0] != l.probe {
 		return nil, nil
 	}
-	if l.target != nil && l.target.webhook == w {
-		return l.target, nil
+	if l.target == nil || l.target.webhook != w {
+		t, err := newTarget(w, l.engine.options.Version)
+		if err != nil {
+			return nil, err
+		}
+		l.target = t
 	}
-	t, err := newTarget(w, l.engine.options.Version)
-	if err != nil {
-		return nil, err
-	}
-	l.target = t
-	return t, nil
+	l.leases.begun += len(batch)
+	return l.target, nil
 }
 
 // message is what one POST carries.
@@ -146,36 +146,38 @@ func fixedHex(n uint64) string {
 	return hex.EncodeToString(binary.BigEndian.AppendUint64(nil, n))
 }
 
-// ready waits until the batch may be sent and returns how, and since when. Nothing means that it goes back to the store: the
-// webhook was disabled, a lease is too short, the circuit opened, or the engine stops.
-func (l *lane) ready(batch []*hook.Delivery) (*target, time.Time) {
+// ready waits until the batch may be sent and returns how, and since when. Nothing means that it goes back to the store: it is
+// stale, which means that its leases are too short at that time, the webhook was disabled, the circuit opened, or the engine
+// stops.
+func (l *lane) ready(batch []*hook.Delivery) (t *target, at time.Time, stale bool) {
 	w, ok := l.webhook() // as it is now, not as it was when the batch was taken
+	at = time.Now()
 	if ok && w.Settings.RateLimit > 0 {
-		if !l.pace(batch) {
-			return nil, time.Time{}
+		var turn bool
+		if at, turn = l.pace(batch); !turn {
+			return nil, at, !at.IsZero()
 		}
 		w, ok = l.webhook()
 	}
-	now := time.Now()
-	if !ok || l.engine.beginning.Err() != nil || !leased(batch, w, now) {
-		return nil, now
+	switch {
+	case !ok || l.engine.beginning.Err() != nil:
+		return nil, at, false
+	case !leased(batch, w, at):
+		return nil, at, true
 	}
 	t, err := l.targetFor(w, batch)
 	if err != nil {
 		l.engine.options.Log.Error("a webhook's settings cannot be used", "webhook", w.ID.String(), "error", err)
 	}
-	return t, now
+	return t, at, false
 }
 
 // send makes one POST of one or more deliveries, judges the answer and hands the outcomes to the recorder.
 func (l *lane) send(batch []*hook.Delivery) {
 	e := l.engine
-	t, began := l.ready(batch)
+	t, began, stale := l.ready(batch)
 	if t == nil {
-		if _, ok := l.webhook(); !ok {
-			batch = append(batch, l.dismiss()...)
-		}
-		e.release(context.WithoutCancel(e.sending), batch)
+		l.giveBack(batch, began, stale)
 		return
 	}
 	w := t.webhook
@@ -204,17 +206,6 @@ func (l *lane) send(batch []*hook.Delivery) {
 	}
 	l.log(w, batch, &answer, acknowledged)
 	e.release(context.WithoutCancel(e.sending), l.settle(acknowledged, began, &w.Settings.Retry))
-}
-
-// leased reports whether the whole of an attempt fits into the leases that are left.
-func leased(batch []*hook.Delivery, w *hook.Webhook, now time.Time) bool {
-	ends := now.Add(time.Duration(w.Settings.RequestTimeout))
-	for _, d := range batch {
-		if d.Lease.Until.Before(ends) {
-			return false
-		}
-	}
-	return true
 }
 
 // compose makes the message of one POST. The body of a single event is its payload. That of several is made of their

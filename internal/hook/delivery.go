@@ -76,6 +76,6 @@ type Due struct {
 type Recorded struct {
 	// Freed are the webhooks that have a FINISHED due now because its STARTED is resolved.
 	Freed []WebhookNumber
-	// Late is how many outcomes were dropped because the delivery's lease was not theirs any more.
-	Late int
+	// Late are the places in the batch of the outcomes that were dropped because the delivery's lease was not theirs any more.
+	Late []int
 }
