@@ -7,7 +7,8 @@
 //
 // The roles are processes of this one program, started with a hidden first argument (see runRole): the generator, the
 // sink, the relay. They take orders as JSON lines on their standard input and end when it does. The hookswitch that is
-// measured is the real binary.
+// measured is the real binary, one process or several, and so is the PostgreSQL beneath it: one that is started for the run
+// and deleted with it, or one that was given, in which nothing is left but what was there.
 //
 // What may fail: a machine that is busy with other things makes every figure smaller; the spread says how much they move.
 // CPU and memory are read from /proc and are zero where there is none.

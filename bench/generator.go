@@ -12,14 +12,17 @@ import (
 	"time"
 )
 
+var errNoAddress = errors.New("a load needs an address")
+
 // A load says what the generator sends, over which connections.
 type load struct {
-	Kind    loadKind `json:"kind"`
-	Address string   `json:"address"`
-	Key     string   `json:"key"`
-	Trial   uint16   `json:"trial"`
-	Order   order    `json:"order"`
-	Conns   int      `json:"conns"`
+	Kind loadKind `json:"kind"`
+	// Addresses are those of the nodes; the connections are spread evenly over them.
+	Addresses []string `json:"addresses"`
+	Key       string   `json:"key"`
+	Trial     uint16   `json:"trial"`
+	Order     order    `json:"order"`
+	Conns     int      `json:"conns"`
 	// Share is the part of the events that stop an interaction created before; the others create one.
 	Share float64 `json:"share"`
 	// Lag is how many interactions lie at least between a create and its stop.
@@ -75,7 +78,10 @@ type generator struct {
 }
 
 func newGenerator(ctx context.Context, l load, shared *ledger) (*generator, error) {
-	g := &generator{load: l, ledger: shared, texts: newRequests(l.Address, l.Key)}
+	if len(l.Addresses) == 0 {
+		return nil, errNoAddress
+	}
+	g := &generator{load: l, ledger: shared, texts: newRequests(l.Addresses[0], l.Key)} // one Host for all, as behind a balancer
 	if l.Kind == rawLoad || l.Kind == leanRawLoad {
 		g.payload, g.sender = newTemplate(payloadText()), newSender(l.Conns)
 	}
@@ -83,14 +89,26 @@ func newGenerator(ctx context.Context, l load, shared *ledger) (*generator, erro
 		w := &worker{g: g, turn: float64(i) / float64(l.Conns)}
 		if l.Kind != rawLoad {
 			var err error
-			if w.wire, err = dialWire(ctx, l.Address); err != nil {
+			if w.wire, err = dialWire(ctx, l.Addresses[i%len(l.Addresses)]); err != nil {
 				g.close()
 				return nil, err
 			}
 		}
 		g.workers = append(g.workers, w)
 	}
+	g.settle()
 	return g, nil
+}
+
+// settle says who stops what each worker creates: itself, or with several nodes the next worker, whose connection leads to the
+// next node. So the events of an interaction come from different nodes, which is the harder case for their order.
+func (g *generator) settle() {
+	for i, w := range g.workers {
+		w.heir = w
+		if len(g.load.Addresses) > 1 {
+			w.heir = g.workers[(i+1)%len(g.workers)]
+		}
+	}
 }
 
 func (g *generator) close() {

@@ -10,8 +10,8 @@ import (
 // isolation measures a healthy webhook at a steady rate, alone and beside one whose receiver never answers, in turns.
 func (b *lab) isolation(ctx context.Context, rep *reporter) error {
 	s := setup{
-		Target: hookswitchTarget, Kind: singleLoad, Conns: steadyConns, Webhooks: 1, Concurrency: fanOutConcurrency,
-		Pace: pace{Seconds: b.options.seconds, Rate: steadyRate},
+		Target: hookswitchTarget, Kind: singleLoad, Conns: steadyConns, Webhooks: 1, Nodes: b.options.place.nodes,
+		Concurrency: fanOutConcurrency, Pace: pace{Seconds: b.options.seconds, Rate: steadyRate},
 	}
 	names := []string{"alone", "beside a receiver that hangs"}
 	results := map[string][]result{}
@@ -44,20 +44,22 @@ func (b *lab) besides(ctx context.Context, s setup, hanging bool) (result, error
 	if err := b.newTrial(ctx, 1, ledgerSequencesMax); err != nil {
 		return result{}, err
 	}
-	srv, err := b.serve(ctx)
+	f, err := b.serve(ctx, s.Nodes)
 	if err != nil {
 		return result{}, err
 	}
-	defer b.remove(srv)
-	defer srv.kill() // what hangs would hold up a clean end
-	healthy, err := srv.webhook(ctx, "http://"+b.sinkAt+sinkPath(0), s.Concurrency)
+	defer b.remove(ctx, f)
+	defer f.kill() // what hangs would hold up a clean end
+	healthy, err := f.webhook(ctx, "http://"+b.sinkAt+sinkPath(0), s.Concurrency)
 	if err != nil {
 		return result{}, err
 	}
 	if hanging {
-		if _, err := srv.webhook(ctx, "http://"+b.sinkAt+hangPath, s.Concurrency); err != nil {
+		if _, err := f.webhook(ctx, "http://"+b.sinkAt+hangPath, s.Concurrency); err != nil {
 			return result{}, err
 		}
 	}
-	return b.load(ctx, s, srv.address, srv.key, srv.pid(), func() error { return srv.recorded(ctx, healthy) })
+	at := f.subject()
+	at.recorded = func(ctx context.Context) error { return f.recorded(ctx, healthy) }
+	return b.load(ctx, s, at)
 }

@@ -37,7 +37,7 @@ func (m machine) String() string {
 func describe(ctx context.Context, dir string, arguments []string) (machine, error) {
 	m := machine{
 		At: time.Now().UTC(), CPU: "unknown CPU", Cores: runtime.NumCPU(), Go: runtime.Version(), Kernel: runtime.GOOS + "/" + runtime.GOARCH,
-		Commit: commit(ctx), Command: strings.Join(append([]string{"go run ./bench"}, arguments...), " "),
+		Commit: commit(ctx), Command: strings.Join(append([]string{"go run ./bench"}, hidden(arguments)...), " "),
 	}
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(text)) {

@@ -69,7 +69,9 @@ func run(ctx context.Context, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	err = b.scenarios(ctx, rep)
+	if err = b.describeStore(ctx, rep); err == nil {
+		err = b.scenarios(ctx, rep)
+	}
 	return errors.Join(err, rep.err, file.Close())
 }
 

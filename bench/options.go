@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/url"
 	"regexp"
 	"strings"
 )
@@ -23,10 +24,25 @@ type options struct {
 	out         string
 	only        *regexp.Regexp
 	server      string
+	place       place
 	extras      extras
 
 	serveArguments []string
 }
+
+// A place is where the events are kept.
+type place struct {
+	store    storeKind
+	database string // a PostgreSQL that is there already; empty: one is started
+	nodes    int
+}
+
+type storeKind string
+
+const (
+	sqliteStore   storeKind = "sqlite"
+	postgresStore storeKind = "postgres"
+)
 
 // The extras are scenarios of their own; when one is asked for the comparison is left out.
 type extras struct {
@@ -47,9 +63,18 @@ outcome is recorded; deliveries per second count from the first request to the l
 Usage:
   go run ./bench                    compare; less than 6 minutes
   go run ./bench -quick             a rough answer in half a minute
-  go run ./bench -history 2000000   is it as fast on a store with so many deliveries? some minutes
+  go run ./bench -history 2000000   is it as fast after so many deliveries? how large are they? some minutes
   go run ./bench -restart           how soon after kill -9 and restart does old work arrive?
   go run ./bench -isolation         does a receiver that hangs slow down a healthy one?
+
+The same on PostgreSQL, with what it cost per delivery. One is started from the installed programs, with a commit that waits for
+the disk, and deleted afterwards; each trial has a database of its own.
+  go run ./bench -store postgres                    one node, three nodes, batches, latency; less than 3 minutes
+  go run ./bench -store postgres -quick             a rough answer in half a minute
+  go run ./bench -store postgres -nodes 5           five nodes in every row
+  go run ./bench -store postgres -history 2000000   the growth: first tenth and last, size by table and index
+  go run ./bench -store postgres -database 'postgres://bench@db.example/postgres'
+                                                    on a PostgreSQL that runs; the user may create databases
 
 Flags:
 `
@@ -78,7 +103,10 @@ func parseOptions(arguments []string, printed io.Writer) (options, error) {
 	f.StringVar(&only, "only", "", "measure only the rows whose name matches this `expression`")
 	f.StringVar(&o.server, "server", "", "measure this hookswitch `binary` instead of building one")
 	f.StringVar(&serve, "serve", "", "more `arguments` for hookswitch serve, separated by spaces")
-	f.Int64Var(&o.extras.history, "history", 0, "fill a store with this many `deliveries`, and compare it with an empty one")
+	f.StringVar((*string)(&o.place.store), "store", string(sqliteStore), "where events are kept: sqlite or postgres")
+	f.IntVar(&o.place.nodes, "nodes", 1, "server processes on one PostgreSQL; the connections are spread over them")
+	f.StringVar(&o.place.database, "database", "", "the `URL` of a PostgreSQL to make databases in, instead of starting one; they are dropped afterwards")
+	f.Int64Var(&o.extras.history, "history", 0, "make this many `deliveries` in one store, and compare its first tenth with its last, and it with an empty one")
 	f.BoolVar(&o.extras.restart, "restart", false, "kill hookswitch under load and restart it")
 	f.BoolVar(&o.extras.isolation, "isolation", false, "measure a healthy webhook with and without a hanging one beside it")
 	if err := f.Parse(arguments); err != nil {
@@ -112,6 +140,34 @@ func (o options) validate(rest []string) error {
 	demand(o.order == scattered || o.order == ascending, "-ids is v4 or v7")
 	demand(o.batch >= 1 && o.batch <= 1000, "-batch is 1 to 1000")
 	demand(o.batchConns >= 1 && o.batchConns <= 1024, "-batch-conns is 1 to 1024")
+	o.place.validate(demand)
+	demand(o.extras.history == 0 || o.extras.history >= growthTenths, fmt.Sprintf("-history is at least %d", growthTenths))
 	demand(o.extras.history >= 0 && o.extras.history <= ledgerSequencesMax, fmt.Sprintf("-history is at most %d", ledgerSequencesMax))
 	return errors.Join(problems...)
 }
+
+func (p place) validate(demand func(ok bool, what string)) {
+	demand(p.store == sqliteStore || p.store == postgresStore, "-store is sqlite or postgres")
+	demand(p.nodes >= 1 && p.nodes <= nodesMax, fmt.Sprintf("-nodes is 1 to %d", nodesMax))
+	if p.store == sqliteStore {
+		demand(p.nodes == 1, "-nodes: an SQLite store belongs to one process; several nodes need -store postgres")
+		demand(p.database == "", "-database goes with -store postgres")
+	}
+	if p.database != "" {
+		at, err := url.Parse(p.database)
+		demand(err == nil && (at.Scheme == "postgres" || at.Scheme == "postgresql") && at.Host != "",
+			"-database is a URL such as postgres://user@host:5432/postgres")
+	}
+}
+
+// hidden returns arguments as they may be shown and kept: without the passwords of URLs.
+func hidden(arguments []string) []string {
+	out := make([]string, len(arguments))
+	for i, argument := range arguments {
+		out[i] = passwordText.ReplaceAllString(argument, "${1}${3}xxxxx${2}")
+	}
+	return out
+}
+
+// passwordText finds the password of a PostgreSQL URL: before the @, and as a parameter.
+var passwordText = regexp.MustCompile(`(postgres(?:ql)?://[^:/?#\s]*:)[^/?#\s]*(@)|([?&]password=)[^&#\s]*`)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -53,7 +54,13 @@ func (r *reporter) say(format string, args ...any) {
 func (r *reporter) table(rows []row, results map[string][]result) error {
 	raw := rates(results, rows, rawTarget)
 	lean := rates(results, rows, leanRawTarget)
-	r.say("| what | deliveries/s | spread | / raw | / raw-lean | / relay | p50 | p95 | p99 | CPU µs per delivery: all = target + sink + generator | MB idle, load, peak | recorded after |")
+	more := ""
+	if slices.ContainsFunc(rows, func(w row) bool {
+		return slices.ContainsFunc(results[w.String()], func(g result) bool { return g.Expense != nil })
+	}) {
+		more = " + PostgreSQL"
+	}
+	r.say("| what | deliveries/s | spread | / raw | / raw-lean | / relay | p50 | p95 | p99 | CPU µs per delivery: all = target + sink + generator%s | MB idle, load, peak | recorded after |", more)
 	r.say("|---|---|---|---|---|---|---|---|---|---|---|---|")
 	for _, row := range rows {
 		got := results[row.String()]
@@ -70,8 +77,39 @@ func (r *reporter) table(rows []row, results map[string][]result) error {
 			cpuCell(row, got), memoryCell(row, got), recordedCell(row, got))
 	}
 	r.say("")
+	r.expenses(rows, results)
 	r.faults(rows, results)
 	return nil
+}
+
+// expenses prints what PostgreSQL cost, where there was one.
+func (r *reporter) expenses(rows []row, results map[string][]result) {
+	begun := false
+	for _, row := range rows {
+		got := slices.DeleteFunc(slices.Clone(results[row.String()]), func(g result) bool { return g.Expense == nil })
+		if len(got) == 0 || row.setup.Pace.Rate > 0 {
+			continue
+		}
+		if !begun {
+			r.say("| what PostgreSQL cost, for each delivery | CPU µs, all its processes | bytes of WAL | bytes on disk |")
+			r.say("|---|---|---|---|")
+			begun = true
+		}
+		cpu := medianOf(got, func(g result) float64 { return per(g.CPU.Postgres.Microseconds(), g.Account.Arrived) })
+		r.say("| %s | %s | %.0f | %.0f |", row, measured(cpu), medianOf(got, func(g result) float64 { return g.Expense.WALBytes }),
+			medianOf(got, func(g result) float64 { return g.Expense.DiskBytes }))
+	}
+	if begun {
+		r.say("")
+	}
+}
+
+// measured shows a CPU time in microseconds, unless PostgreSQL runs where it cannot be seen.
+func measured(micros float64) string {
+	if micros == 0 {
+		return "on another machine"
+	}
+	return fmt.Sprintf("%.0f", micros)
 }
 
 // faults sums up over all trials what must be zero, and what should be.
@@ -144,16 +182,19 @@ func milliseconds(d time.Duration) string {
 // cpuCell shows what one delivery costs each process. The sum compares targets even on a machine that is busy with other
 // things: where the cores are what is short, rates are as the inverse of it.
 func cpuCell(row row, got []result) string {
-	per := func(of func(usage) time.Duration) float64 {
+	micros := func(of func(usage) time.Duration) float64 {
 		return medianOf(got, func(g result) float64 {
 			return float64(of(g.CPU)) / float64(time.Microsecond) / float64(max(1, g.Account.Arrived))
 		})
 	}
-	target, sink := per(func(u usage) time.Duration { return u.Target }), per(func(u usage) time.Duration { return u.Sink })
+	target, sink := micros(func(u usage) time.Duration { return u.Target }), micros(func(u usage) time.Duration { return u.Sink })
 	if t := row.setup.Target; t == rawTarget || t == leanRawTarget { // the generator is the target
 		return fmt.Sprintf("%.0f = %.0f + %.0f", target+sink, target, sink)
 	}
-	generator := per(func(u usage) time.Duration { return u.Generator })
+	generator := micros(func(u usage) time.Duration { return u.Generator })
+	if postgres := micros(func(u usage) time.Duration { return u.Postgres }); postgres > 0 {
+		return fmt.Sprintf("%.0f = %.0f + %.0f + %.0f + %.0f", target+sink+generator+postgres, target, sink, generator, postgres)
+	}
 	return fmt.Sprintf("%.0f = %.0f + %.0f + %.0f", target+sink+generator, target, sink, generator)
 }
 

@@ -15,6 +15,8 @@ const (
 	restartStall = 300 * time.Millisecond
 	// restartSettle lets the sink notice that the dead process's connections are gone, so that it does not take what they carried.
 	restartSettle = 200 * time.Millisecond
+	// restartPatience is how long old work may take where leases must end first: longer than the default lease.
+	restartPatience = 2 * time.Minute
 )
 
 // A recovery is what one kill came to.
@@ -28,7 +30,7 @@ type recovery struct {
 	OutOfOrder int64         `json:"outOfOrder"`
 }
 
-// restart kills the server under load and measures how soon delivery goes on.
+// restart kills all nodes under load and measures how soon delivery goes on.
 func (b *lab) restart(ctx context.Context, rep *reporter) error {
 	var all []recovery
 	for range max(b.options.rounds, 3) {
@@ -55,18 +57,18 @@ func (b *lab) killOnce(ctx context.Context) (recovery, error) {
 	if err := b.newTrial(ctx, 1, ledgerSequencesMax); err != nil {
 		return r, err
 	}
-	srv, err := b.serve(ctx)
+	f, err := b.serve(ctx, b.options.place.nodes)
 	if err != nil {
 		return r, err
 	}
-	defer func() { b.discard(ctx, srv) }()
-	if err := b.webhooks(ctx, srv, 1, b.options.concurrency); err != nil {
+	defer func() { b.discard(ctx, f) }()
+	if err := b.webhooks(ctx, f, 1, b.options.concurrency); err != nil {
 		return r, err
 	}
-	if err := b.open(ctx, singleLoad, srv.address, srv.key, restartConns, 0); err != nil {
+	if err := b.open(ctx, singleLoad, f.subject(), restartConns, 0); err != nil {
 		return r, err
 	}
-	sent, err := b.crash(ctx, srv)
+	sent, err := b.crash(ctx, f)
 	if err != nil {
 		return r, err
 	}
@@ -79,16 +81,19 @@ func (b *lab) killOnce(ctx context.Context) (recovery, error) {
 		return r, err
 	}
 	begin := time.Now()
-	if err := srv.start(ctx); err != nil {
+	if err := f.start(ctx); err != nil {
 		return r, err
 	}
 	r.Ready = time.Since(begin)
-	after := before
+	after, patience := before, standstillMax
+	if f.database != nil {
+		patience = restartPatience // PostgreSQL may have other nodes: what the dead ones held waits for the end of their leases
+	}
 	for after.Missing > 0 {
 		if err := ctx.Err(); err != nil {
 			return r, fmt.Errorf("wait for old work: %w", err)
 		}
-		if time.Since(begin) > standstillMax {
+		if time.Since(begin) > patience {
 			return r, fmt.Errorf("%w: %d of %d", errIncomplete, after.Missing, before.Missing)
 		}
 		time.Sleep(10 * time.Millisecond)
@@ -98,11 +103,11 @@ func (b *lab) killOnce(ctx context.Context) (recovery, error) {
 	}
 	r.First, r.All = time.Unix(0, after.FirstNano).Sub(begin), time.Unix(0, after.LastNano).Sub(begin)
 	r.Missing, r.Duplicates, r.OutOfOrder = after.Missing, after.Duplicates, after.OutOfOrder
-	return r, srv.recorded(ctx, "")
+	return r, f.recorded(ctx, "")
 }
 
-// crash loads the server, shuts the receiver, kills the server, and opens the receiver again.
-func (b *lab) crash(ctx context.Context, srv *server) (sending, error) {
+// crash loads the nodes, shuts the receiver, kills all of them at once, and opens the receiver again.
+func (b *lab) crash(ctx context.Context, f *fleet) (sending, error) {
 	type outcome struct {
 		sent sending
 		err  error
@@ -118,7 +123,7 @@ func (b *lab) crash(ctx context.Context, srv *server) (sending, error) {
 	if err == nil {
 		time.Sleep(restartStall)
 	}
-	srv.kill()
+	f.kill()
 	o := <-done
 	b.used = max(b.used, int(o.sent.Sequences))
 	if o.err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 )
 
 const (
@@ -19,6 +20,8 @@ const (
 	// leanConns is the number of connections that raw-lean uses: its own work grows little with them.
 	leanConns = 64
 	mostConns = 256
+	// severalNodes is how many nodes are compared with one.
+	severalNodes = 3
 )
 
 // A row is one line of the table: a setup that is measured once in each round.
@@ -33,46 +36,77 @@ func (r row) String() string { return string(r.setup.Target) + ", " + r.name }
 
 // rows returns what a round measures, in order: what is compared stands close together.
 func (o options) rows(rawConns int) []row {
-	raw := func(t target, k loadKind, conns int) row {
-		return row{name: fmt.Sprintf("%d connections", conns), setup: setup{Target: t, Kind: k, Conns: conns, Webhooks: 1, Pace: pace{Seconds: o.seconds}}}
+	limits := []row{o.raw(rawTarget, rawLoad, rawConns), o.raw(leanRawTarget, leanRawLoad, leanConns)}
+	if o.place.store == postgresStore {
+		return append(limits, o.postgresRows()...)
 	}
-	single := func(t target, conns int) row {
-		r := row{name: fmt.Sprintf("single, %d connections", conns)}
-		r.setup = setup{Target: t, Kind: singleLoad, Conns: conns, Webhooks: 1, Concurrency: o.concurrency, Pace: pace{Seconds: o.seconds}}
-		if t == hookswitchTarget {
-			r.relay = []string{"relay, " + r.name, "relay-waits, " + r.name}
-		}
-		return r
-	}
-	batched := func(webhooks int) row {
-		r := row{name: fmt.Sprintf("batch of %d, %d connections", o.batch, o.batchConns), relay: single(hookswitchTarget, mostConns).relay}
-		r.setup = setup{
-			Target: hookswitchTarget, Kind: batchLoad, Conns: o.batchConns, Webhooks: 1, Concurrency: o.concurrency, Batch: o.batch, Pace: pace{Seconds: o.seconds},
-		}
-		return r.fan(webhooks, o.seconds)
-	}
-	steady := func(t target) row {
-		r := single(t, steadyConns)
-		r.name, r.relay = fmt.Sprintf("%d/s", steadyRate), nil
-		r.setup.Pace.Rate = steadyRate
-		return r
-	}
-	out := []row{
-		raw(rawTarget, rawLoad, rawConns), raw(leanRawTarget, leanRawLoad, leanConns),
-		single(relayTarget, mostConns), single(hookswitchTarget, mostConns), single(relayWaitsTarget, mostConns), batched(1), steady(hookswitchTarget),
-	}
+	out := slices.Concat(limits, []row{
+		o.single(relayTarget, mostConns), o.single(hookswitchTarget, mostConns), o.single(relayWaitsTarget, mostConns),
+		o.batched(1), o.steady(hookswitchTarget),
+	})
 	if o.quick {
 		return out
 	}
-	out = append(out, steady(relayTarget))
+	out = append(out, o.steady(relayTarget))
 	for _, conns := range []int{64, 16} {
-		out = append(out, single(relayTarget, conns), single(hookswitchTarget, conns), single(relayWaitsTarget, conns))
+		out = append(out, o.single(relayTarget, conns), o.single(hookswitchTarget, conns), o.single(relayWaitsTarget, conns))
 	}
 	for _, webhooks := range []int{10, 100} {
-		out = append(out, single(relayTarget, mostConns).fan(webhooks, o.seconds), single(hookswitchTarget, mostConns).fan(webhooks, o.seconds),
-			batched(webhooks))
+		out = append(out, o.single(relayTarget, mostConns).fan(webhooks, o.seconds), o.single(hookswitchTarget, mostConns).fan(webhooks, o.seconds),
+			o.batched(webhooks))
 	}
 	return out
+}
+
+// postgresRows are those of hookswitch on PostgreSQL, with one node and with three unless a number was asked for.
+func (o options) postgresRows() []row {
+	n := o.place.nodes
+	out := []row{o.single(relayTarget, mostConns), o.single(hookswitchTarget, mostConns).over(n)}
+	if n == 1 {
+		out = append(out, o.single(hookswitchTarget, mostConns).over(severalNodes))
+	}
+	out = append(out, o.single(relayWaitsTarget, mostConns), o.batched(1).over(n), o.steady(hookswitchTarget).over(n))
+	if o.quick {
+		return out
+	}
+	return append(out, o.steady(relayTarget))
+}
+
+func (o options) raw(t target, k loadKind, conns int) row {
+	return row{name: fmt.Sprintf("%d connections", conns), setup: setup{Target: t, Kind: k, Conns: conns, Webhooks: 1, Pace: pace{Seconds: o.seconds}}}
+}
+
+func (o options) single(t target, conns int) row {
+	r := row{name: fmt.Sprintf("single, %d connections", conns)}
+	r.setup = setup{Target: t, Kind: singleLoad, Conns: conns, Webhooks: 1, Concurrency: o.concurrency, Pace: pace{Seconds: o.seconds}}
+	if t == hookswitchTarget {
+		r.relay = []string{"relay, " + r.name, "relay-waits, " + r.name}
+	}
+	return r
+}
+
+func (o options) batched(webhooks int) row {
+	r := row{name: fmt.Sprintf("batch of %d, %d connections", o.batch, o.batchConns), relay: o.single(hookswitchTarget, mostConns).relay}
+	r.setup = setup{
+		Target: hookswitchTarget, Kind: batchLoad, Conns: o.batchConns, Webhooks: 1, Concurrency: o.concurrency, Batch: o.batch, Pace: pace{Seconds: o.seconds},
+	}
+	return r.fan(webhooks, o.seconds)
+}
+
+func (o options) steady(t target) row {
+	r := o.single(t, steadyConns)
+	r.name, r.relay = fmt.Sprintf("%d/s", steadyRate), nil
+	r.setup.Pace.Rate = steadyRate
+	return r
+}
+
+// over gives a row so many nodes. Its limit stays one relay: the nodes share a machine.
+func (r row) over(nodes int) row {
+	if nodes > 1 {
+		r.name += fmt.Sprintf(", %d nodes", nodes)
+		r.setup.Nodes = nodes
+	}
+	return r
 }
 
 // fan gives a row more webhooks, each of which gets every event.

@@ -3,19 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -31,9 +27,10 @@ const (
 
 var errAPI = errors.New("the API refused")
 
-// A server is one hookswitch: the real binary, on a store of its own in a temporary folder.
+// A server is one hookswitch: the real binary, with a temporary folder for what it prints.
 type server struct {
 	binary, dir, address, key string
+	database                  string   // the path of an SQLite file, or the URL of a PostgreSQL database
 	extra                     []string // more arguments for serve
 	cmd                       *exec.Cmd
 	client                    *http.Client
@@ -50,15 +47,14 @@ func buildServer(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-func newServer(ctx context.Context, binary, dir string, extra []string) (*server, error) {
+// newServer prepares a server: it is not started. The nodes of one store have the same admin key.
+func newServer(ctx context.Context, binary, dir, database, key string, extra []string) (*server, error) {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
 	}
-	key := make([]byte, 24)
-	rand.Read(key) // never fails: see crypto/rand
 	return &server{
-		binary: binary, dir: dir, address: address, key: hex.EncodeToString(key), extra: extra, client: &http.Client{Timeout: apiTimeout},
+		binary: binary, dir: dir, address: address, key: key, database: database, extra: extra, client: &http.Client{Timeout: apiTimeout},
 	}, nil
 }
 
@@ -95,11 +91,11 @@ func (s *server) launch() error {
 	}
 	defer done(output) // the child has its own descriptor
 	arguments := append([]string{
-		"serve", "--listen", s.address, "--database", filepath.Join(s.dir, "hookswitch.db"),
-		"--public-url", publicURL, "--allow-private-targets", "127.0.0.0/8",
+		"serve", "--listen", s.address, "--public-url", publicURL, "--allow-private-targets", "127.0.0.0/8",
 	}, s.extra...)
 	s.cmd = exec.Command(s.binary, arguments...) //nolint:gosec,noctx // The operator of the benchmark names the binary; stop and kill end it.
-	s.cmd.Env = append(os.Environ(), "HOOKSWITCH_ADMIN_KEY="+s.key)
+	// The database is no argument: its URL may hold a password.
+	s.cmd.Env = append(os.Environ(), "HOOKSWITCH_ADMIN_KEY="+s.key, "HOOKSWITCH_DATABASE="+s.database)
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, output, output
 	s.cmd.SysProcAttr = dieWithParent()
 	if err := s.cmd.Start(); err != nil {
@@ -135,17 +131,11 @@ func (s *server) said() []byte {
 
 func (s *server) pid() int { return s.cmd.Process.Pid }
 
-// stop ends the server as an operator does.
-func (s *server) stop() {
-	s.signal(syscall.SIGTERM)
-	endProcess(s.cmd, drainMax)
-}
+func (s *server) started() bool { return s.cmd != nil && s.cmd.Process != nil }
 
-// kill ends the server as a crash does.
-func (s *server) kill() {
-	s.signal(syscall.SIGKILL)
-	endProcess(s.cmd, drainMax)
-}
+// terminate tells the server to end, as an operator does; crash leaves it no time to. Neither waits.
+func (s *server) terminate() { s.signal(syscall.SIGTERM) }
+func (s *server) crash()     { s.signal(syscall.SIGKILL) }
 
 func (s *server) signal(sig syscall.Signal) {
 	s.client.CloseIdleConnections()
@@ -222,26 +212,4 @@ func (s *server) recorded(ctx context.Context, webhook string) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-}
-
-// storeBytes is the size of the store's files on disk.
-func (s *server) storeBytes() (int64, error) {
-	var sum int64
-	err := filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) == ".log" {
-			return err
-		}
-		info, err := d.Info()
-		if errors.Is(err, fs.ErrNotExist) { // a temporary file that is gone meanwhile
-			return nil
-		} else if err != nil {
-			return err
-		}
-		sum += info.Size()
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("measure store in %s: %w", strconv.Quote(s.dir), err)
-	}
-	return sum, nil
 }

@@ -96,7 +96,7 @@ func TestRawArrives(t *testing.T) {
 	for _, kind := range []loadKind{rawLoad, leanRawLoad} {
 		l := testLedger(t)
 		s, address := testSink(t, l, 1)
-		g, err := newGenerator(t.Context(), load{Kind: kind, Address: address, Trial: 1, Order: scattered, Conns: 4}, l)
+		g, err := newGenerator(t.Context(), load{Kind: kind, Addresses: []string{address}, Trial: 1, Order: scattered, Conns: 4}, l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +119,7 @@ func TestRelayPassesEverythingOn(t *testing.T) {
 		s, address := testSink(t, l, 3)
 		r := newRelay(relayArgs{Sink: address, Webhooks: 3, Concurrency: 4, Waits: waits})
 		front := httptest.NewServer(r.routes())
-		g, err := newGenerator(t.Context(), load{Kind: singleLoad, Address: front.Listener.Addr().String(), Trial: 1, Order: ascending, Conns: 4, Share: 0.5, Lag: 8}, l)
+		g, err := newGenerator(t.Context(), load{Kind: singleLoad, Addresses: []string{front.Listener.Addr().String()}, Trial: 1, Order: ascending, Conns: 4, Share: 0.5, Lag: 8}, l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestRelayPassesEverythingOn(t *testing.T) {
 func TestRateIsKept(t *testing.T) {
 	l := testLedger(t)
 	_, address := testSink(t, l, 1)
-	g, err := newGenerator(t.Context(), load{Kind: leanRawLoad, Address: address, Trial: 1, Order: scattered, Conns: 4}, l)
+	g, err := newGenerator(t.Context(), load{Kind: leanRawLoad, Addresses: []string{address}, Trial: 1, Order: scattered, Conns: 4}, l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,7 @@ type setup struct {
 	Kind        loadKind `json:"kind"`
 	Conns       int      `json:"conns"`
 	Webhooks    int      `json:"webhooks"`
+	Nodes       int      `json:"nodes,omitempty"`
 	Concurrency int      `json:"concurrency"` // of each webhook
 	Batch       int      `json:"batch"`
 	Pace        pace     `json:"pace"`
@@ -54,6 +55,13 @@ type result struct {
 	RecordedAfter time.Duration `json:"recordedAfterNano"`
 	CPU           usage         `json:"cpu"`
 	Memory        memory        `json:"memory"`
+	Expense       *expense      `json:"postgres,omitempty"`
+}
+
+// An expense is what each delivery cost PostgreSQL, beside CPU time.
+type expense struct {
+	WALBytes  float64 `json:"walBytesPerDelivery"`
+	DiskBytes float64 `json:"diskBytesPerDelivery"` // by which the database grew, from before the warm-up
 }
 
 // usage is the CPU time of each process over a trial, until the last outcome was recorded.
@@ -61,10 +69,11 @@ type usage struct {
 	Target    time.Duration `json:"targetNano"`
 	Sink      time.Duration `json:"sinkNano"`
 	Generator time.Duration `json:"generatorNano"`
+	Postgres  time.Duration `json:"postgresNano,omitempty"`
 }
 
 func (u usage) minus(v usage) usage {
-	return usage{Target: u.Target - v.Target, Sink: u.Sink - v.Sink, Generator: u.Generator - v.Generator}
+	return usage{Target: u.Target - v.Target, Sink: u.Sink - v.Sink, Generator: u.Generator - v.Generator, Postgres: u.Postgres - v.Postgres}
 }
 
 // memory is what of the target was resident.
@@ -83,6 +92,7 @@ type lab struct {
 	generator *child
 	sinkAt    string
 	relayAt   string
+	postgres  *postgres // nil: the store is SQLite
 	binary    string
 	dir       string
 	trials    uint16
@@ -115,6 +125,12 @@ func newLab(ctx context.Context, o options, dir string) (*lab, error) {
 			return nil, err
 		}
 	}
+	if o.place.store == postgresStore {
+		if b.postgres, err = openPostgres(ctx, o.place.database); err != nil {
+			b.close()
+			return nil, err
+		}
+	}
 	return b, nil
 }
 
@@ -123,6 +139,12 @@ func (b *lab) close() {
 		if c != nil {
 			c.end()
 		}
+	}
+	if b.postgres == nil {
+		return
+	}
+	if err := b.postgres.close(); err != nil {
+		fmt.Fprintf(os.Stderr, "%v\n", err)
 	}
 }
 
@@ -135,16 +157,16 @@ func (b *lab) newTrial(ctx context.Context, webhooks, sequences int) error {
 }
 
 // open opens a load for the current trial.
-func (b *lab) open(ctx context.Context, kind loadKind, address, key string, conns, batch int) error {
+func (b *lab) open(ctx context.Context, kind loadKind, at subject, conns, batch int) error {
 	return b.generator.call(ctx, "open", load{
-		Kind: kind, Address: address, Key: key, Trial: b.trials, Order: b.options.order, Conns: conns,
+		Kind: kind, Addresses: at.addresses, Key: at.key, Trial: b.trials, Order: b.options.order, Conns: conns,
 		Share: b.options.share, Lag: b.options.lag, Batch: batch,
 	}, nil)
 }
 
-// send sends at one pace and waits until everything acknowledged has arrived at all webhooks; before is how many events were
-// acknowledged since the sink's mark.
-func (b *lab) send(ctx context.Context, p pace, before int64, webhooks int) (sending, error) {
+// send sends at one pace and waits until everything acknowledged has arrived at all webhooks. Nothing may have arrived between
+// the sink's mark, or the trial's beginning, and this.
+func (b *lab) send(ctx context.Context, p pace, webhooks int) (sending, error) {
 	var sent sending
 	if err := b.generator.call(ctx, "send", p, &sent); err != nil {
 		return sent, err
@@ -153,7 +175,7 @@ func (b *lab) send(ctx context.Context, p pace, before int64, webhooks int) (sen
 	if sent.FirstProblem != "" {
 		fmt.Fprintf(os.Stderr, "  %d refused, %d broken: %s\n", sent.Refused, sent.Broken, sent.FirstProblem)
 	}
-	return sent, b.arrived(ctx, (before+sent.Acknowledged)*int64(webhooks))
+	return sent, b.arrived(ctx, sent.Acknowledged*int64(webhooks))
 }
 
 // arrived waits until the sink has so many events.
@@ -180,12 +202,13 @@ func (b *lab) arrived(ctx context.Context, wanted int64) error {
 	}
 }
 
-func (b *lab) cpu(pid int) usage {
-	return usage{Target: cpuTime(pid), Sink: cpuTime(b.sink.pid()), Generator: cpuTime(b.generator.pid())}
+// cpu is what the processes of a trial have used; PostgreSQL's share is on its bill.
+func (b *lab) cpu(pids []int) usage {
+	return usage{Target: cpuTime(pids...), Sink: cpuTime(b.sink.pid()), Generator: cpuTime(b.generator.pid())}
 }
 
-// watch looks at a process's memory until it is told to stop, and then says what it saw most.
-func watch(pid int) func() int64 {
+// watch looks at the memory of processes until it is told to stop, and then says what it saw most.
+func watch(pids []int) func() int64 {
 	done, most := make(chan struct{}), make(chan int64)
 	go func() {
 		var seen int64
@@ -197,7 +220,7 @@ func watch(pid int) func() int64 {
 				most <- seen
 				return
 			case <-tick.C:
-				seen = max(seen, memoryBytes(pid, "VmRSS"))
+				seen = max(seen, memoryOf(pids, "VmRSS"))
 			}
 		}
 	}()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -11,11 +12,14 @@ import (
 type worker struct {
 	g       *generator
 	wire    *wire
+	heir    *worker // stops what this one creates
 	buf     []byte
-	created []uint32 // acknowledged creates that wait for their stop, the oldest first
 	turn    float64  // the fraction of a stop that is owed, to reach the share exactly
 	changes []change // of the batch that is being sent
 	t       tally
+
+	mu      sync.Mutex // guards created, which another worker may fill
+	created []uint32   // acknowledged creates that wait for their stop, the oldest first
 }
 
 type change struct {
@@ -71,11 +75,11 @@ func (w *worker) step(ctx context.Context) error {
 func (w *worker) next() (change, error) {
 	l := &w.g.load
 	w.turn = min(w.turn+l.Share, 2)
-	if w.turn >= 1 && len(w.created) > l.Lag/l.Conns {
-		w.turn--
-		c := change{event: finished, sequence: w.created[0]}
-		w.created = w.created[1:]
-		return c, nil
+	if w.turn >= 1 {
+		if sequence, ok := w.oldest(l.Lag / l.Conns); ok {
+			w.turn--
+			return change{event: finished, sequence: sequence}, nil
+		}
 	}
 	c := change{event: started, sequence: w.g.sequence.Add(1) - 1}
 	if c.sequence >= ledgerSequencesMax {
@@ -84,11 +88,25 @@ func (w *worker) next() (change, error) {
 	return c, nil
 }
 
+// oldest takes the interaction that has waited longest for its stop, if more than lag wait.
+func (w *worker) oldest(lag int) (sequence uint32, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.created) <= lag {
+		return 0, false
+	}
+	sequence = w.created[0]
+	w.created = w.created[1:]
+	return sequence, true
+}
+
 func (w *worker) acknowledge(c change) {
 	w.g.ledger.acknowledge(c.event, c.sequence)
 	w.t.acknowledged++
 	if c.event == started && w.g.load.Share > 0 {
-		w.created = append(w.created, c.sequence)
+		w.heir.mu.Lock()
+		w.heir.created = append(w.heir.created, c.sequence)
+		w.heir.mu.Unlock()
 	}
 }
 
@@ -176,7 +194,7 @@ func (w *worker) raw(ctx context.Context, at time.Time) error {
 	if l.Kind == leanRawLoad {
 		return w.rawLean(c)
 	}
-	url := "http://" + l.Address + sinkPath(0)
+	url := "http://" + l.Addresses[0] + sinkPath(0)
 	status, err := w.g.sender.post(ctx, url, w.buf, string(w.buf[w.g.payload.id:w.g.payload.id+identBytes]))
 	if err != nil {
 		return err
@@ -187,7 +205,7 @@ func (w *worker) raw(ctx context.Context, at time.Time) error {
 func (w *worker) rawLean(c change) error {
 	id := string(w.buf[w.g.payload.id : w.g.payload.id+identBytes])
 	at := len(w.buf)
-	w.buf = w.g.sender.appendRequest(w.buf, w.g.load.Address, w.buf, id)
+	w.buf = w.g.sender.appendRequest(w.buf, w.g.load.Addresses[0], w.buf, id)
 	status, err := w.wire.do(w.buf[at:], false)
 	if err != nil {
 		return err
