@@ -24,6 +24,7 @@ build: ## build the static binary bin/hookswitch
 
 test: ## install what the tests need, then run all of them with the race detector (PKG=./... to narrow)
 	scripts/setup
+	deploy/test/run test
 	scripts/gotest -race -count=1 -timeout 20m $(PKG)
 
 # Not here: govulncheck. It asks a database on the network, and the same tree must get the same verdict everywhere.
@@ -32,6 +33,7 @@ lint: ## check the formatting, vet, and run the linters
 	if [[ -n $$unformatted ]]; then printf 'not formatted, run make fmt:\n%s\n' "$$unformatted"; exit 1; fi
 	go vet ./...
 	$(TOOL) golangci-lint run ./...
+	deploy/test/run lint
 
 fmt: ## format the Go files
 	@files=$$(scripts/gofiles); $(TOOL) gofumpt -w $$files
@@ -39,7 +41,8 @@ fmt: ## format the Go files
 generate: ## make the generated files again
 	go generate ./...
 
-crash: ## kill the real binary under load and count what is lost (KILLS=40 INTERACTIONS=40000)
+crash: ## kill and freeze the real binary under load, one and several, and count what is lost (KILLS=40 INTERACTIONS=40000)
+	scripts/setup
 	scripts/gotest -v -run TestCrash ./internal/crash -count=1 -timeout 60m -args -kills=$(KILLS) -interactions=$(INTERACTIONS)
 
 soak: ## run all tests again and again in random order, to find those that fail sometimes (ROUNDS=20 PKG=./...)

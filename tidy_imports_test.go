@@ -80,8 +80,8 @@ func law() []house {
 		{folder: "cmd/hookswitch", own: []string{"internal/cli"}},
 		{
 			folder: "bench",
-			own:    []string{"interaction", "signature", "receiver", "client", "internal/hook"},
-			others: []string{"github.com/google/uuid"},
+			own:    []string{"interaction", "signature", "receiver", "client", "internal/hook", "internal/pgtest"},
+			others: []string{"github.com/google/uuid", "github.com/jackc/pgx/v5"},
 		},
 
 		// What only tests use. The rows bind the files that are not named _test.go.
@@ -92,9 +92,18 @@ func law() []house {
 			},
 			others: []string{"github.com/google/uuid", "pgregory.net/rapid"},
 		},
-		{folder: "internal/crash", own: []string{"internal/hook", "client", "receiver", "signature", "interaction"}},
+		{
+			folder: "internal/crash",
+			own:    []string{"internal/hook", "internal/pgtest", "client", "receiver", "signature", "interaction"},
+			others: []string{"github.com/jackc/pgx/v5", "github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog"},
+		},
 		{folder: "internal/pgtest", others: []string{"github.com/jackc/pgx/v5"}},
 		{folder: "internal/oracle", own: []string{"internal/hook", "signature", "interaction"}},
+		{folder: "deploy/test", others: []string{
+			"helm.sh/helm/v4", "k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3",
+			"github.com/compose-spec/compose-go/v2", "github.com/moby/buildkit", "github.com/opencontainers/go-digest",
+			"github.com/prometheus-operator/prometheus-operator",
+		}},
 		{folder: "scripts"},
 		{folder: "."},
 	}

@@ -1,0 +1,121 @@
+{{/* The chart's name, as labels have it. */}}
+{{- define "hookswitch.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The full name, short enough for "-postgresql-0" to follow. */}}
+{{- define "hookswitch.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- $name := include "hookswitch.name" . }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "hookswitch.postgresql.fullname" -}}
+{{- printf "%s-postgresql" (include "hookswitch.fullname" .) }}
+{{- end }}
+
+{{/* Labels of every object. */}}
+{{- define "hookswitch.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/name: {{ include "hookswitch.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: hookswitch
+{{- end }}
+
+{{/* What selects the nodes. A Deployment's selector never changes, so neither may this. */}}
+{{- define "hookswitch.selector" -}}
+app.kubernetes.io/name: {{ include "hookswitch.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: node
+{{- end }}
+
+{{- define "hookswitch.postgresql.selector" -}}
+app.kubernetes.io/name: {{ include "hookswitch.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: postgresql
+{{- end }}
+
+{{- define "hookswitch.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}
+{{- printf "%s@%s" .repository .digest }}
+{{- else }}
+{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "hookswitch.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "hookswitch.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* The base of every selfUri: what is configured, or else what the ingress or the Service make of it. */}}
+{{- define "hookswitch.publicUrl" -}}
+{{- if .Values.config.publicUrl }}
+{{- .Values.config.publicUrl }}
+{{- else if .Values.ingress.enabled }}
+{{- printf "%s://%s" (ternary "https" "http" (gt (len .Values.ingress.tls) 0)) (first .Values.ingress.hosts) }}
+{{- else if eq (int .Values.service.port) 80 }}
+{{- printf "http://%s.%s.svc" (include "hookswitch.fullname" .) .Release.Namespace }}
+{{- else }}
+{{- printf "http://%s.%s.svc:%d" (include "hookswitch.fullname" .) .Release.Namespace (int .Values.service.port) }}
+{{- end }}
+{{- end }}
+
+{{/* The Secrets that the nodes read. */}}
+{{- define "hookswitch.adminKey.secretName" -}}
+{{- default (include "hookswitch.fullname" .) .Values.adminKey.existingSecret }}
+{{- end }}
+
+{{- define "hookswitch.database.secretName" -}}
+{{- if .Values.postgresql.enabled }}
+{{- include "hookswitch.postgresql.fullname" . }}
+{{- else }}
+{{- required "name a Secret with the URL of your PostgreSQL in database.existingSecret, or set postgresql.enabled for one to try out" .Values.database.existingSecret }}
+{{- end }}
+{{- end }}
+
+{{- define "hookswitch.database.secretKey" -}}
+{{- ternary "url" .Values.database.secretKey .Values.postgresql.enabled }}
+{{- end }}
+
+{{/* The key in the environment of whoever needs it. */}}
+{{- define "hookswitch.adminKey.env" -}}
+- name: HOOKSWITCH_ADMIN_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "hookswitch.adminKey.secretName" . }}
+      key: {{ .Values.adminKey.secretKey }}
+{{- end }}
+
+{{/* What no container of ours may do. */}}
+{{- define "hookswitch.container.securityContext" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  drop: [ALL]
+privileged: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+{{- end }}
+
+{{- define "hookswitch.pod.securityContext" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
