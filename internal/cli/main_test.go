@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hookswitch/hookswitch/internal/cli"
+	"github.com/hookswitch/hookswitch/internal/pgtest"
 )
 
 // TestMain makes the test binary be the program too: where a script says `exec hookswitch`, it is a process of its own,
@@ -31,7 +32,7 @@ type leakChecked struct{ *testing.M }
 
 // Run runs the tests and then looks for goroutines that they left.
 func (m leakChecked) Run() int {
-	code := m.M.Run()
+	code := pgtest.Main(m.M)
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

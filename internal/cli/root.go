@@ -37,7 +37,7 @@ func (a *app) rootCommand() *cobra.Command {
 			root.AddCommand(cmd)
 		}
 	}
-	add(groupServer, a.demoCommand(), a.serveCommand(), a.configCommand())
+	add(groupServer, a.demoCommand(), a.serveCommand(), a.configCommand(), a.backupCommand(), a.migrateCommand())
 	add(groupReceiver, a.listenCommand(), a.signCommand(), a.verifyCommand())
 	add(groupClient, a.interactionsCommand(), a.webhooksCommand(), a.deliveriesCommand())
 	root.AddCommand(a.versionCommand(), exitCodesTopic())

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hookswitch/hookswitch/internal/pgtest"
 )
 
 // adminKey is the admin key of every server in the scripts.
@@ -30,6 +32,7 @@ const adminKey = "hsk_of-the-scripts-0123456789"
 //	receiver [flags]   starts `listen` and sets $RECEIVER to its URL
 //	await PATTERN      waits until the receiver's output matches
 //	collect            waits for the receiver's own end and writes its output to the files received and summary
+//	postgres NAME      sets a variable to the URL of a new, empty PostgreSQL database
 //	end WHAT           ends the server or the receiver as a signal does, and demands exit code 0
 //
 // body.json is "Hello, World!", compact.json and standard.json hold a JSON object, all without a line feed, which an archive cannot hold.
@@ -49,6 +52,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"cli": runWithin, "code": runCode, "field": setField, "post": post, "delivered": awaitDelivered,
 			"server": startServer, "receiver": startReceiver, "await": awaitReceiver, "collect": collectReceiver, "end": end,
+			"postgres": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], pgtest.Database(t)) },
 		},
 	})
 }
@@ -123,7 +127,7 @@ func end(ts *testscript.TestScript, _ bool, args []string) {
 // within runs the program in the process of the test, with the variables of the script.
 func within(ts *testscript.TestScript, args []string) int {
 	var env []string
-	for _, name := range []string{"SERVER", "API_KEY", "ADMIN_KEY", "CONTACT_CENTER", "SECRET", "CONFIG", "LEASE"} {
+	for _, name := range []string{"SERVER", "API_KEY", "ADMIN_KEY", "CONTACT_CENTER", "SECRET", "CONFIG", "LEASE", "DATABASE"} {
 		env = append(env, "HOOKSWITCH_"+name+"="+ts.Getenv("HOOKSWITCH_"+name))
 	}
 	code, stdout, stderr := run(scriptTester{ts}, env, "", args...)

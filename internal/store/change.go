@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hookswitch/hookswitch/interaction"
@@ -26,7 +27,7 @@ func (s *Store) AcceptChanges(ctx context.Context, center hook.ContactCenterNumb
 	a := &acceptance{store: s, center: center, now: now, changes: changes}
 	w := write[[]ChangeResult]{
 		store: s, center: center, now: now, once: once, rows: len(changes), after: a.announce,
-		result: a.result, subject: a,
+		result: a.result, subject: a, done: a.done,
 	}
 	w.stages = steps{a.load, a.apply, a.finish}
 	results, err := w.run(ctx)
@@ -241,6 +242,11 @@ func (a *acceptance) writeEvent(b batch, em *emission) {
 		em.waiting = append(em.waiting, w)
 		return err
 	}, a.center, em.follows)
+}
+
+// done reports whether there is no FINISHED whose deliveries are still to be written.
+func (a *acceptance) done(stage int) bool {
+	return stage == 1 && !slices.ContainsFunc(a.emitted, func(em emission) bool { return em.follows != 0 })
 }
 
 // finish writes the deliveries of each FINISHED, now that it is known which of them must wait.

@@ -16,6 +16,8 @@ const (
 	forUpdate  = "{{for update}}"
 )
 
+var tellMark = regexp.MustCompile(`\{\{tell (\w+)\}\}`)
+
 // placeholder matches $1, $2, … in a statement.
 var placeholder = regexp.MustCompile(`\$[0-9]+`)
 

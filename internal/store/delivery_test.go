@@ -51,7 +51,7 @@ func TestLeaseAtBirth(t *testing.T) {
 					if diff := cmp.Diff(events(t, s, theCenter)[0], d.Event); diff != "" {
 						t.Errorf("the event in memory is not the one in the store (-store +memory):\n%s", diff)
 					}
-					if r := record(t, s, now, acknowledges(d, now)); r.Late != 0 {
+					if r := record(t, s, now, acknowledges(d, now)); len(r.Late) != 0 {
 						t.Error("its outcome was late")
 					}
 				}
@@ -128,7 +128,7 @@ func TestLeaseFences(t *testing.T) {
 				lost(t, s, w, asleep, later)
 				before := delivery(t, s, asleep.ID())
 				for _, o := range []hook.Outcome{acknowledges(asleep, later), fails(asleep, later, later), exhausts(asleep, later)} {
-					if r := record(t, s, later, o); r.Late != 1 || len(r.Freed) != 0 {
+					if r := record(t, s, later, o); len(r.Late) != 1 || len(r.Freed) != 0 {
 						t.Errorf("recorded %+v, want one that is late", r)
 					}
 				}
@@ -149,7 +149,7 @@ func TestLeaseOutlivedUnclaimed(t *testing.T) {
 		change(t, s, now, create(newInteraction(), "q"))
 		d := claimOne(t, s, now, w)
 		later := now.Add(store.LeaseMax)
-		if r := record(t, s, later, acknowledges(d, later)); r.Late != 0 {
+		if r := record(t, s, later, acknowledges(d, later)); len(r.Late) != 0 {
 			t.Errorf("recorded %+v", r)
 		}
 	})

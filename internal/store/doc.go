@@ -37,7 +37,7 @@
 //     before it decides, and begins anew when it is old: what one process has answered counts for all requests after that.
 //   - No two processes make the same serial: each has a slot of its own, renewed in a row (see seat).
 //   - Transactions take their row locks in one order, and one that the database breaks off to end a deadlock is begun anew. A
-//     process that freezes in the middle of one loses its locks after ten seconds.
+//     process that freezes in the middle of one soon loses its locks.
 //   - Nothing outlives a transaction in a session: no setting, no lock, and no prepared statement that could not be missed. So
 //     a pooler may hand out a session for each transaction.
 //

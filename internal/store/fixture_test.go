@@ -164,8 +164,8 @@ func deliver(t testing.TB, s *storetest.Opened, now time.Time, w *hook.Webhook) 
 	for i, d := range claimed {
 		outcomes[i] = acknowledges(d, now)
 	}
-	if r := record(t, s, now, outcomes...); r.Late != 0 {
-		t.Fatalf("%d outcomes were late", r.Late)
+	if r := record(t, s, now, outcomes...); len(r.Late) != 0 {
+		t.Fatalf("outcomes %v were late", r.Late)
 	}
 	return claimed
 }

@@ -14,7 +14,7 @@ const (
 	insertInteraction statement = `INSERT INTO interactions
 		(center, serial, id, session_id, media, subtype, state, queue, content, created_at, submitted_at, started_event)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-		ON CONFLICT (center, id) DO UPDATE SET id = excluded.id WHERE false` // changes nothing, but locks the row that is there
+		ON CONFLICT (center, id) DO UPDATE SET id = excluded.id WHERE false {{tell serial}}` // changes nothing, but locks the row that is there
 	selectInteractions statement = `SELECT center, serial, id, session_id, media, subtype, state, queue, agent, content,
 		created_at, submitted_at, started_event, stopped_at, stopped_by, stop_reason, finished_event FROM interactions`
 	selectInteraction statement = selectInteractions + ` WHERE center = $1 AND id = $2`

@@ -20,6 +20,9 @@ const (
 	migrateLock = 0x686f6f6b
 	// migrateTryEvery is how often a node that starts asks for the lock while another one migrates.
 	migrateTryEvery = 100 * time.Millisecond
+	// migrateTriesMax is how often migrating is begun anew that the database broke off: one that changes several tables may take
+	// its locks in another order than the nodes do that work meanwhile. What it has done of its migrations, stays.
+	migrateTriesMax = 10
 )
 
 // migrate brings a schema up to date: lock keeps other processes away until the function that it returns is called. Where
@@ -55,20 +58,21 @@ func checkCompatible(ctx context.Context, db *sql.DB, known *goose.Provider) err
 	if err := db.QueryRowContext(ctx, `SELECT oldest FROM compatibility`).Scan(&oldest); err != nil {
 		return fmt.Errorf("read the schema's compatibility: %w", err)
 	}
-	if oldest > newest {
-		return &hook.ConflictError{Verb: "use the database", State: "newer", Detail: fmt.Sprintf(
-			"its schema needs a Hookswitch that knows version %d, and this one knows up to %d; use a newer release", oldest, newest)}
-	}
-	return nil
+	return (&Schema{Newest: newest, Oldest: oldest}).Usable()
 }
 
 // migratePostgres migrates under a lock that lives as long as a transaction, so that it works through a pooler and ends with
 // the process that holds it.
 func migratePostgres(ctx context.Context, config *pgx.ConnConfig) error {
 	db := stdlib.OpenDB(*config)
-	err := migrate(ctx, goose.DialectPostgres, db, mustSub(postgresMigrations, "migrations/postgres"), func(ctx context.Context) (func() error, error) {
-		return lockPostgres(ctx, db)
-	})
+	lock := func(ctx context.Context) (func() error, error) { return lockPostgres(ctx, db) }
+	var err error
+	for range migrateTriesMax {
+		err = migrate(ctx, goose.DialectPostgres, db, mustSub(postgresMigrations, "migrations/postgres"), lock)
+		if !brokenOff(err) {
+			break
+		}
+	}
 	if _, refused := errors.AsType[*hook.ConflictError](err); !refused {
 		err = translatePostgres(err)
 	}

@@ -313,7 +313,7 @@ func (m *model) record(rt *rapid.T, keys []modelKey, claimed []*hook.Delivery) {
 		}
 	}
 	recorded, err := m.s.Record(m.t.Context(), m.now, outcomes)
-	if err != nil || recorded.Late != 0 || len(recorded.Freed) != freed {
+	if err != nil || len(recorded.Late) != 0 || len(recorded.Freed) != freed {
 		rt.Fatalf("recorded %+v, %v; want %d freed", recorded, err, freed)
 	}
 	if err := m.s.Release(m.t.Context(), m.now, released); err != nil {

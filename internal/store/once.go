@@ -61,6 +61,8 @@ type write[T any] struct {
 	now    time.Time
 	once   *Once[T]
 	stages steps
+	// done, if not nil, is asked after a stage whether those after it have nothing to do.
+	done func(stage int) bool
 	// rows is how many rows the stages write, where that is more than there are stages.
 	rows int
 	// subject is what the stages are about, for those that may be executed beside others; nil means alone.
@@ -93,7 +95,8 @@ func (w *write[T]) share(with func(thing)) bool {
 // stage runs the look-up of the key, then the stages, then the keeping of the answer.
 func (w *write[T]) stage(n int, b batch) (more bool) {
 	if w.once == nil {
-		return w.stages.stage(n, b)
+		more = w.stages.stage(n, b)
+		return more && (w.done == nil || !w.done(n))
 	}
 	if n == 0 {
 		w.answered = nil

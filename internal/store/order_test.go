@@ -255,14 +255,14 @@ func TestOrderOfReplayFencesFinished(t *testing.T) {
 		asleep := claimOne(t, s, now, w)
 		later := now.Add(store.LeaseDefault)
 		replay(t, s, later, started)
-		if r := record(t, s, later, acknowledges(asleep, later)); r.Late != 1 {
+		if r := record(t, s, later, acknowledges(asleep, later)); len(r.Late) != 1 {
 			t.Errorf("recorded %+v, want one that is late", r)
 		}
 		wantStates(t, s, []*hook.Webhook{w}, "STARTED to 0: pending, 1", "FINISHED to 0: waiting, 0")
 
 		// Nor once it is freed: the lease is nobody's any more.
 		record(t, s, later, acknowledges(claimOne(t, s, later, w), later))
-		if r := record(t, s, later, acknowledges(asleep, later)); r.Late != 1 {
+		if r := record(t, s, later, acknowledges(asleep, later)); len(r.Late) != 1 {
 			t.Errorf("after it was freed: recorded %+v, want one that is late", r)
 		}
 		wantStates(t, s, []*hook.Webhook{w}, "STARTED to 0: delivered, 2", "FINISHED to 0: pending, 0")

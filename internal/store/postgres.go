@@ -19,13 +19,19 @@ import (
 const (
 	// postgresChangers and postgresRecorders are how many groups are committed at the same time, and postgresReaders how many
 	// queries run beside them: together, and with one for keeping the slot, the connections that a node has.
-	postgresChangers  = 3
-	postgresRecorders = 2
+	postgresChangers  = 2
+	postgresRecorders = 1
 	postgresReaders   = 6
 	// postgresConnectMax is how long a connection may take to come about.
 	postgresConnectMax = 5 * time.Second
 	// postgresTransactMax is how long a transaction may take before the database counts as unavailable.
 	postgresTransactMax = 10 * time.Second
+	// postgresIdleMax is how long a transaction may wait for its node, and postgresIdleShare bounds it by the lease: whoever waits
+	// for the locks of a frozen node must not lose its own leases over that. A node that was just slow begins anew.
+	postgresIdleMax   = 2 * time.Second
+	postgresIdleShare = 3
+	// postgresLockMax is how long a statement waits for a lock.
+	postgresLockMax = 5 * time.Second
 	// postgresTriesMax is how often a transaction is begun anew that the database broke off for the sake of another one.
 	postgresTriesMax = 5
 	// postgresResetEvery is how often all connections are made anew while the database refuses to be written to.
@@ -36,13 +42,13 @@ const (
 var postgresMigrations embed.FS
 
 // The statements around every transaction. Settings are made for the transaction alone, because a pooler may give the next
-// one another session: a node that freezes in the middle of a transaction loses its locks after ten seconds and waits no
-// longer for those of others; and plans use indexes only, whatever the statistics say, because the open set is as good as
-// empty in one moment and large in the next.
+// one another session: a node that freezes or is cut off in the middle of a transaction soon loses its locks; nobody waits
+// for a lock for ever; and plans use indexes only, whatever the statistics say, because the open set is as good as empty in
+// one moment and large in the next.
 const (
 	beginWork  statement = `BEGIN`
 	commitWork statement = `COMMIT`
-	prepareFor statement = `SELECT set_config('idle_in_transaction_session_timeout', '10000', true), set_config('lock_timeout', '5000', true),
+	settings             = `SELECT set_config('idle_in_transaction_session_timeout', '%d', true), set_config('lock_timeout', '%d', true),
 		set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
 		set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)`
 	lockText statement = `SELECT pg_advisory_xact_lock(hashtextextended($2, $1))`
@@ -55,12 +61,14 @@ type postgresEngine struct {
 	readers chan struct{} // holds one value for each query that runs
 	reset   atomic.Int64  // when all connections were made anew, in nanoseconds since 1970
 	shape   postgresShape
-	seat    *seat
-	log     *slog.Logger
+	// settings are made at the beginning of each transaction.
+	settings statement
+	seat     *seat
+	log      *slog.Logger
 }
 
 // openPostgres connects to the database and brings its schema up to date.
-func openPostgres(ctx context.Context, database string, log *slog.Logger) (_ *postgresEngine, err error) {
+func openPostgres(ctx context.Context, database string, lease time.Duration, log *slog.Logger) (_ *postgresEngine, err error) {
 	config, err := postgresConfig(database)
 	if err != nil {
 		return nil, err
@@ -73,6 +81,7 @@ func openPostgres(ctx context.Context, database string, log *slog.Logger) (_ *po
 		return nil, fmt.Errorf("open database %s: %w", shownDatabase(config.ConnConfig), translatePostgres(err))
 	}
 	e := &postgresEngine{pool: pool, readers: make(chan struct{}, postgresReaders), log: log}
+	e.settings = statement(fmt.Sprintf(settings, min(postgresIdleMax, lease/postgresIdleShare).Milliseconds(), postgresLockMax.Milliseconds()))
 	if e.seat, err = takeSeat(e, log); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("open database %s: %w", shownDatabase(config.ConnConfig), err)
@@ -118,8 +127,9 @@ func (e *postgresEngine) transact(tasks []task) error {
 		how = together
 	}
 	return e.work(how, func(b *postgresBatch) error {
-		for _, wave := range waves(tasks) {
-			if err := b.run(wave); err != nil {
+		list := waves(tasks)
+		for i, wave := range list {
+			if err := b.run(wave, i == len(list)-1); err != nil {
 				return err
 			}
 		}
@@ -168,8 +178,8 @@ const (
 	together
 )
 
-// aloneTasksMax is how many tasks a transaction has that is one caller's: with the catalogue's guard.
-const aloneTasksMax = 2
+// aloneTasksMax is how many tasks a transaction has that is one caller's: with the catalogue's guard, and a fault of a test's.
+const aloneTasksMax = 3
 
 // work runs f in a transaction, again where the database or a pooler before it broke it off for a reason that may be gone.
 func (e *postgresEngine) work(how manner, f func(*postgresBatch) error) (err error) {
@@ -209,20 +219,24 @@ func (e *postgresEngine) workOnce(how manner, f func(*postgresBatch) error) (err
 	defer c.Release() // which closes a connection that is not fit for use any more
 	b := newPostgresBatch(ctx, c.Conn().PgConn(), &e.shape)
 	b.query(beginWork, nil)
-	b.query(prepareFor, nil)
+	b.query(e.settings, nil)
 	err = f(b)
 	if err == nil && how != reading {
 		err = b.flush()
 	}
-	if err == nil {
-		b.query(commitWork, nil)
+	if err == nil && !b.committed {
+		b.commit()
 		err = b.flush()
+	}
+	if own := new(taskError); b.committed && errors.As(err, &own) {
+		err = fmt.Errorf("%w: read after the commit: %w", hook.ErrUnavailable, err)
 	}
 	return b.end(ctx, err)
 }
 
-// run executes tasks stage by stage.
-func (b *postgresBatch) run(wave []task) error {
+// run executes tasks stage by stage. The last tasks of a transaction are committed in the round trip of their last stage, but
+// not in the first one's, in which the catalogue's guard may find that all is to be begun anew.
+func (b *postgresBatch) run(wave []task, last bool) error {
 	for n := 0; len(wave) > 0; n++ {
 		more := wave[:0:0]
 		for _, t := range wave {
@@ -230,6 +244,9 @@ func (b *postgresBatch) run(wave []task) error {
 			if t.stage(n, b) {
 				more = append(more, t)
 			}
+		}
+		if last && n > 0 && len(more) == 0 {
+			b.commit()
 		}
 		if err := b.flush(); err != nil {
 			return err

@@ -290,7 +290,7 @@ func TestPostgresTexts(t *testing.T) {
 		d := claimOne(t, s, now, w)
 		o := fails(d, now, now.Add(time.Hour))
 		o.Attempt.Error = "broken \xff\x00 text"
-		if r := record(t, s, now, o); r.Late != 0 {
+		if r := record(t, s, now, o); len(r.Late) != 0 {
 			t.Error("late")
 		}
 		shown := delivery(t, s, d.ID())

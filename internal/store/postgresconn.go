@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -26,6 +28,10 @@ const postgresPreparedMax = 256
 // postgresMarks says what the marks in a statement mean here.
 var postgresMarks = strings.NewReplacer(forUpdate, "FOR UPDATE", skipLocked, "FOR UPDATE SKIP LOCKED")
 
+func markedForPostgres(s statement) string {
+	return tellMark.ReplaceAllString(postgresMarks.Replace(string(s)), "")
+}
+
 // binary is the format of every parameter and column (PostgreSQL, "Message Flow: Extended Query").
 var binaryFormat = []int16{pgtype.BinaryFormatCode}
 
@@ -33,6 +39,8 @@ var binaryFormat = []int16{pgtype.BinaryFormatCode}
 type postgresShape struct {
 	// unprepared is true when a pooler before the database loses prepared statements from one transaction to the next.
 	unprepared atomic.Bool
+	// mergers are those of the statements that groups consist of: *merger by statement, nil where there is none.
+	mergers sync.Map
 }
 
 // The conditions after which a transaction is begun anew (PostgreSQL, appendix A, "PostgreSQL Error Codes").
@@ -56,6 +64,8 @@ func (s *postgresShape) again(err error, log *slog.Logger) bool {
 		return false
 	}
 	switch e.Code {
+	case pgIdleTimeout:
+		return true // this node was too slow, or frozen
 	case pgNoSuchStatement, pgDuplicateStatement:
 		if s.unprepared.CompareAndSwap(false, true) {
 			log.Info("there is a pooler before the database that does not keep prepared statements; going on without them")
@@ -92,10 +102,10 @@ type call struct {
 	each     func(row) error
 }
 
-// reply is what is expected for one thing that was sent: for a statement that is being prepared, or for a call.
+// reply is what is expected for one thing that was sent: for a statement that is being prepared, or for a parcel.
 type reply struct {
 	prepares statement
-	call     *call
+	parcel   *parcel
 }
 
 // postgresBatch keeps statements until it is flushed.
@@ -109,6 +119,8 @@ type postgresBatch struct {
 	place  uint64
 	placed bool
 	queued []call
+	// committed is whether the commit is among what was queued.
+	committed bool
 	// sent are the calls of the flush that is going on, and expected what is expected for them.
 	sent     []call
 	expected []reply
@@ -134,6 +146,12 @@ func (b *postgresBatch) at(place uint64) {
 	b.placed = b.placed || place != 0
 }
 
+// commit queues the commit, behind everything else.
+func (b *postgresBatch) commit() {
+	b.place, b.committed = math.MaxUint64, true
+	b.query(commitWork, nil)
+}
+
 func (b *postgresBatch) exec(s statement, affected func(int64), args ...any) {
 	b.queued = append(b.queued, call{place: b.place, text: s, args: args, affected: affected})
 }
@@ -151,10 +169,14 @@ func (b *postgresBatch) lock(center hook.ContactCenterNumber, text string) {
 
 // send writes a statement to the connection's buffer, to be prepared first when this connection has not seen it yet. What a
 // pooler has lost is not asked for again.
-func (b *postgresBatch) send(c *call) {
-	s := c.text
-	b.encode(c.args)
-	defer func() { b.expected = append(b.expected, reply{call: c}) }()
+func (b *postgresBatch) send(p *parcel) {
+	s := p.text()
+	if p.merger != nil {
+		b.encodeAll(p.calls)
+	} else {
+		b.encode(p.calls[0].args)
+	}
+	defer func() { b.expected = append(b.expected, reply{parcel: p}) }()
 	unprepared := b.shape.unprepared.Load()
 	if known, ok := b.kept.prepared[s]; ok && !unprepared {
 		b.pipeline.SendQueryStatement(known, b.values, binaryFormat, binaryFormat)
@@ -163,7 +185,7 @@ func (b *postgresBatch) send(c *call) {
 	name, sent := b.preparing[s]
 	switch {
 	case !sent && (unprepared || len(b.kept.prepared)+len(b.preparing) >= postgresPreparedMax):
-		b.pipeline.SendQueryParams(postgresMarks.Replace(string(s)), b.values, b.types, binaryFormat, binaryFormat)
+		b.pipeline.SendQueryParams(markedForPostgres(s), b.values, b.types, binaryFormat, binaryFormat)
 		return
 	case !sent:
 		if b.preparing == nil {
@@ -171,7 +193,7 @@ func (b *postgresBatch) send(c *call) {
 		}
 		name = statementName(s)
 		b.preparing[s] = name
-		b.pipeline.SendPrepare(name, postgresMarks.Replace(string(s)), slices.Clone(b.types))
+		b.pipeline.SendPrepare(name, markedForPostgres(s), slices.Clone(b.types))
 		b.expected = append(b.expected, reply{prepares: s})
 	}
 	b.pipeline.SendQueryPrepared(name, b.values, binaryFormat, binaryFormat)
@@ -191,14 +213,16 @@ func (b *postgresBatch) flush() error {
 			slices.SortStableFunc(b.sent, func(x, y call) int { return cmp.Compare(x.place, y.place) })
 			b.placed = false
 		}
-		for i := range b.sent {
-			b.send(&b.sent[i])
+		parcels := b.pack()
+		for i := range parcels {
+			b.send(&parcels[i])
 		}
 		if err := b.pipeline.Sync(); err != nil {
 			return fmt.Errorf("send statements: %w", err)
 		}
 		for i := range b.expected {
 			if err := b.receive(&b.expected[i]); err != nil {
+				b.learn(b.expected[i+1:])
 				return err
 			}
 		}
@@ -217,32 +241,65 @@ func (b *postgresBatch) receive(r *reply) error {
 	}
 	switch result := result.(type) {
 	case *pgconn.StatementDescription:
-		result.Name = b.preparing[r.prepares]
-		b.kept.prepared[r.prepares] = result
+		b.know(r.prepares, result)
 		return nil
 	case *pgconn.ResultReader:
-		return b.receiveRows(r.call, result)
+		return b.receiveRows(r.parcel, result)
 	default:
 		return fmt.Errorf("read results: unexpected %T", result)
 	}
 }
 
-func (b *postgresBatch) receiveRows(c *call, result *pgconn.ResultReader) error {
-	for result.NextRow() {
-		if c.each == nil {
-			continue
+// know keeps what was prepared.
+func (b *postgresBatch) know(s statement, prepared *pgconn.StatementDescription) {
+	prepared.Name = b.preparing[s]
+	b.kept.prepared[s] = prepared
+}
+
+// learn reads what is left after the error of a task, for what was prepared: the server keeps that when the transaction is
+// rolled back, and refuses to prepare it again, as it does behind a pooler. After an error of the server nothing is left.
+func (b *postgresBatch) learn(left []reply) {
+	for i := range left {
+		result, err := b.pipeline.GetResults()
+		if err != nil {
+			return
 		}
+		if prepared, ok := result.(*pgconn.StatementDescription); ok {
+			b.know(left[i].prepares, prepared)
+		}
+	}
+}
+
+func (b *postgresBatch) receiveRows(p *parcel, result *pgconn.ResultReader) error {
+	var rows []int64 // of each call
+	if p.merger != nil {
+		rows = make([]int64, len(p.calls))
+	}
+	for last := 0; result.NextRow(); {
 		b.columns = result.Values()
-		if err := c.each(b.row); err != nil {
-			return &taskError{err}
+		if p.merger != nil {
+			var err error
+			if last, err = b.spread(p, rows, last); err != nil {
+				return err
+			}
+		}
+		if each := p.calls[last].each; each != nil {
+			if err := each(b.row); err != nil {
+				return &taskError{err}
+			}
 		}
 	}
 	tag, err := result.Close()
 	if err != nil {
 		return fmt.Errorf("read results: %w", err)
 	}
-	if c.affected != nil {
-		c.affected(tag.RowsAffected())
+	if p.merger == nil {
+		rows = []int64{tag.RowsAffected()}
+	}
+	for i, c := range p.calls {
+		if c.affected != nil {
+			c.affected(rows[i])
+		}
 	}
 	return nil
 }
@@ -270,39 +327,47 @@ func (e *taskError) Unwrap() error { return e.error }
 func (b *postgresBatch) encode(args []any) {
 	b.values, b.types, b.space = b.values[:0], b.types[:0], b.space[:0]
 	for _, arg := range args {
-		switch v := arg.(type) {
-		case int64:
-			b.number(v)
-		case int:
-			b.number(int64(v))
-		case string:
-			at := len(b.space)
-			b.space = append(b.space, storable(v)...)
-			b.value(at, pgtype.TextOID)
-		case []byte:
-			at := len(b.space)
-			b.space = append(b.space, v...)
-			b.value(at, pgtype.ByteaOID)
-		case hook.Serial:
-			b.number(int64(v))
-		case hook.WebhookNumber:
-			b.number(int64(v))
-		case hook.ContactCenterNumber:
-			b.number(int64(v))
-		case hook.UUID:
-			at := len(b.space)
-			b.space = append(b.space, v[:]...)
-			b.value(at, pgtype.UUIDOID)
-		default:
-			panic(fmt.Sprintf("store: argument of type %T", v))
-		}
+		at := len(b.space)
+		b.space = appendArgument(b.space, arg)
+		b.value(at, oidOf(arg))
 	}
 }
 
-func (b *postgresBatch) number(v int64) {
-	at := len(b.space)
-	b.space = binary.BigEndian.AppendUint64(b.space, uint64(v))
-	b.value(at, pgtype.Int8OID)
+// appendArgument appends an argument in PostgreSQL's binary format.
+func appendArgument(to []byte, arg any) []byte {
+	switch v := arg.(type) {
+	case int64:
+		return binary.BigEndian.AppendUint64(to, uint64(v))
+	case int:
+		return binary.BigEndian.AppendUint64(to, uint64(v))
+	case string:
+		return append(to, storable(v)...)
+	case []byte:
+		return append(to, v...)
+	case hook.Serial:
+		return binary.BigEndian.AppendUint64(to, uint64(v))
+	case hook.WebhookNumber:
+		return binary.BigEndian.AppendUint64(to, uint64(v))
+	case hook.ContactCenterNumber:
+		return binary.BigEndian.AppendUint64(to, uint64(v))
+	case hook.UUID:
+		return append(to, v[:]...)
+	default:
+		panic(fmt.Sprintf("store: argument of type %T", v))
+	}
+}
+
+func oidOf(arg any) uint32 {
+	switch arg.(type) {
+	case string:
+		return pgtype.TextOID
+	case []byte:
+		return pgtype.ByteaOID
+	case hook.UUID:
+		return pgtype.UUIDOID
+	default:
+		return pgtype.Int8OID
+	}
 }
 
 // value adds what was written to space since at. It is never nil, which would be NULL.

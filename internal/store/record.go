@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -32,6 +33,7 @@ func (s *Store) Record(ctx context.Context, now time.Time, outcomes []hook.Outco
 	if err := s.outcomes.commit(ctx, r); err != nil {
 		return hook.Recorded{}, fmt.Errorf("record outcomes: %w", err)
 	}
+	slices.Sort(r.recorded.Late)
 	return r.recorded, nil
 }
 
@@ -70,7 +72,7 @@ func (r *record) stage(n int, b batch) (more bool) {
 			r.free(b, i)
 		}
 	}
-	return n < 2
+	return n == 0 || n == 1 && slices.Contains(r.held, false)
 }
 
 // resolve changes the delivery as the outcome says; held tells whether that was still the outcome's to do.
@@ -100,7 +102,7 @@ func (r *record) unfollow(b batch, i int) {
 	b.at(uint64(e.Serial))
 	b.exec(unfollowDelivery, func(n int64) {
 		if r.followed[i] = n == 1; !r.followed[i] {
-			r.recorded.Late++
+			r.recorded.Late = append(r.recorded.Late, i)
 		}
 	}, e.ContactCenter, e.Serial, d.Webhook, d.Lease.Token)
 }

@@ -29,7 +29,7 @@ func TestRecordDelivered(t *testing.T) {
 		later := now.Add(time.Minute)
 		d = claimOne(t, s, later, w)
 		succeeded := hook.Attempt{Number: 2, StartedAt: later, Duration: 1234 * time.Microsecond, Status: 200, Response: []byte(`{"status":{}}`)}
-		if r := record(t, s, later, hook.Outcome{Delivery: d, Attempt: succeeded}); r.Late != 0 || len(r.Freed) != 0 {
+		if r := record(t, s, later, hook.Outcome{Delivery: d, Attempt: succeeded}); len(r.Late) != 0 || len(r.Freed) != 0 {
 			t.Errorf("recorded %+v", r)
 		}
 		event := events(t, s, theCenter)[0]
@@ -115,14 +115,14 @@ func TestRecordMixedBatch(t *testing.T) {
 			t, s, now, fails(d[1], now, now.Add(time.Hour)), acknowledges(d[0], now), acknowledges(d[3], now), exhausts(d[2], now),
 			acknowledges(d[4], now), acknowledges(d[0], now),
 		)
-		if diff := cmp.Diff(hook.Recorded{Freed: []hook.WebhookNumber{w.Number}, Late: 2}, r); diff != "" {
+		if diff := cmp.Diff(hook.Recorded{Freed: []hook.WebhookNumber{w.Number}, Late: []int{2, 5}}, r); diff != "" {
 			t.Errorf("recorded (-want +got):\n%s", diff)
 		}
 		wantStates(
 			t, s, []*hook.Webhook{w}, "STARTED to 0: delivered, 1", "STARTED to 0: pending, 1", "STARTED to 0: exhausted, 1",
 			"STARTED to 0: pending, 0", "STARTED to 0: delivered, 1", "FINISHED to 0: pending, 0",
 		)
-		if r := record(t, s, now); r.Late != 0 || len(r.Freed) != 0 {
+		if r := record(t, s, now); len(r.Late) != 0 || len(r.Freed) != 0 {
 			t.Errorf("an empty batch recorded %+v", r)
 		}
 	})
@@ -147,7 +147,7 @@ func TestRecordPoisonedBatch(t *testing.T) {
 		}
 		wantStates(t, s, []*hook.Webhook{w}, "STARTED to 0: pending, 1", "STARTED to 0: pending, 1")
 		must(t, s.Ready(t.Context()))
-		if r := record(t, s, now, acknowledges(d[0], now)); r.Late != 0 {
+		if r := record(t, s, now, acknowledges(d[0], now)); len(r.Late) != 0 {
 			t.Errorf("recorded alone: %+v", r)
 		}
 		wantStates(t, s, []*hook.Webhook{w}, "STARTED to 0: delivered, 2", "STARTED to 0: pending, 1")

@@ -105,7 +105,7 @@ func TestSQLiteTakesOver(t *testing.T) {
 	if len(got) != 2 || got[0].Event.Serial != taken[2].Event.Serial || got[1].Event.InteractionID != id {
 		t.Errorf("%d deliveries are due after the restart, want the two that were leased", len(got))
 	}
-	if r := record(t, s, now, acknowledges(taken[2], now)); r.Late != 1 {
+	if r := record(t, s, now, acknowledges(taken[2], now)); len(r.Late) != 1 {
 		t.Errorf("an outcome of the dead process: %+v", r)
 	}
 	list, err := s.Due(t.Context())

@@ -81,7 +81,7 @@ func (c *sqliteConn) prepare(s statement) (*sqliteStatement, error) {
 	})
 	var rest int
 	var err error
-	if st.stmt, rest, err = c.conn.PrepareTransient(sqliteMarks.Replace(text)); err != nil {
+	if st.stmt, rest, err = c.conn.PrepareTransient(tellMark.ReplaceAllString(sqliteMarks.Replace(text), "")); err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", s, err)
 	}
 	if rest != 0 {

@@ -36,6 +36,8 @@ type Options struct {
 	PublicURL string
 	// Lease is how long a claim on a delivery lasts; zero means [LeaseDefault].
 	Lease time.Duration
+	// Retention is how long an interaction stays readable after it was stopped; zero means for ever.
+	Retention time.Duration
 	// Log gets what nobody asked for and somebody should know; nil means nothing is logged.
 	Log *slog.Logger
 	// Faults makes commits fail; it is for tests alone, and nil otherwise.
@@ -132,7 +134,7 @@ func (s *Store) startCommitters() {
 // openEngine opens the database that the options name.
 func openEngine(ctx context.Context, o Options) (engine, error) {
 	if IsPostgres(o.Database) {
-		return openPostgres(ctx, o.Database, o.Log)
+		return openPostgres(ctx, o.Database, o.Lease, o.Log)
 	}
 	return openSQLite(ctx, strings.TrimPrefix(o.Database, "sqlite:"))
 }
@@ -153,6 +155,7 @@ func (s *Store) Run(ctx context.Context) error {
 		wg.Go(func() { s.outcomes.run(ctx) })
 	}
 	wg.Go(func() { s.maintain(ctx) })
+	wg.Go(func() { s.keepRetention(ctx, policy{interactions: s.options.Retention}) })
 	wg.Wait()
 	return nil
 }

@@ -101,6 +101,12 @@ CREATE INDEX interactions_by_session ON interactions (center, session_id);
 
 CREATE INDEX interactions_open ON interactions (center, serial) WHERE stopped_at = 0;
 
+CREATE TABLE retention (
+    center   INTEGER PRIMARY KEY,
+    passed   INTEGER NOT NULL, -- the serial of the last one that was looked at
+    began_at INTEGER NOT NULL  -- when the walk began at the first one
+);
+
 CREATE TABLE webhooks (
     center     INTEGER NOT NULL,
     number     INTEGER NOT NULL UNIQUE,
