@@ -24,6 +24,8 @@ type Config struct {
 	Log                 Log
 	DrainTimeout        time.Duration
 	Lease               time.Duration
+	// Retention is zero when interactions are kept for ever.
+	Retention time.Duration
 
 	settings []Setting
 }
@@ -63,6 +65,7 @@ func keys() []key {
 		{name: "log-level", set: into(func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "warn", "error"))},
 		{name: "drain-timeout", set: into(func(c *Config) *time.Duration { return &c.DrainTimeout }, between(0, DrainTimeoutMax))},
 		{name: "lease", set: into(func(c *Config) *time.Duration { return &c.Lease }, between(LeaseMin, LeaseMax))},
+		{name: "retention", set: into(func(c *Config) *time.Duration { return &c.Retention }, zeroOr(between(RetentionMin, RetentionMax)))},
 	}
 }
 

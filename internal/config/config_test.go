@@ -38,8 +38,8 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), len(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease}
-	want := []any{"127.0.0.1:8480", "hookswitch.db", "", "", 0, config.Log{Format: "text", Level: "info"}, 15 * time.Second, 90 * time.Second}
+	got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), len(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention}
+	want := []any{"127.0.0.1:8480", "hookswitch.db", "", "", 0, config.Log{Format: "text", Level: "info"}, 15 * time.Second, 90 * time.Second, 2160 * time.Hour}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -88,13 +88,13 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 	values := map[string]string{
 		"listen": "[::1]:9000", "database": "sqlite:/var/lib/h.db", "public-url": "https://hookswitch.example/base",
 		"admin-key": "a-key-of-some-length", "allow-private-targets": "10.0.0.0/8,127.0.0.1", "log-format": "json",
-		"log-level": "debug", "drain-timeout": "1m", "lease": "2m",
+		"log-level": "debug", "drain-timeout": "1m", "lease": "2m", "retention": "720h",
 	}
 	want := []any{
 		"[::1]:9000", "sqlite:/var/lib/h.db", "https://hookswitch.example/base", "a-key-of-some-length",
 		"10.0.0.0/8 127.0.0.1/32",
 		config.Log{Format: "json", Level: "debug"},
-		time.Minute, 2 * time.Minute,
+		time.Minute, 2 * time.Minute, 720 * time.Hour,
 	}
 	env, file := map[string]string{}, strings.Builder{}
 	for _, k := range config.Keys() {
@@ -112,7 +112,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease}
+			got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -173,6 +173,8 @@ func TestBadValues(t *testing.T) {
 		{"drain-timeout", "-1s", "must be from 0s to 10m"},
 		{"lease", "1999ms", "must be from 2s to 10m"},
 		{"lease", "10m1ms", "must be from 2s to 10m"},
+		{"retention", "59m", "must be from 1h to 876000h; or 0"},
+		{"retention", "90d", "is not a duration such as 500ms, 15s or 2m; or 0"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.key+" "+tt.text[:min(len(tt.text), 20)], func(t *testing.T) {
@@ -289,8 +291,8 @@ func TestYAMLIsAConfigurationFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []any{c.Listen, c.Database, c.PublicURL, join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease}
-	got := []any{again.Listen, again.Database, again.PublicURL, join(again.AllowPrivateTargets), again.Log, again.DrainTimeout, again.Lease}
+	want := []any{c.Listen, c.Database, c.PublicURL, join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention}
+	got := []any{again.Listen, again.Database, again.PublicURL, join(again.AllowPrivateTargets), again.Log, again.DrainTimeout, again.Lease, again.Retention}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff, text)
 	}

@@ -9,29 +9,14 @@ import (
 
 // The bounds of the lease.
 const (
-	// LeaseMargin is what a lease must hold beside a POST and the waits that a webhook's settings ask for: committing the
-	// claim, a moment in the queue, and recording the outcome.
-	LeaseMargin = time.Second
 	// LeaseMin is the shortest lease: that of a webhook with the shortest request timeout.
-	LeaseMin = time.Duration(hook.RequestTimeoutMin) + LeaseMargin
+	LeaseMin = time.Duration(hook.RequestTimeoutMin) + hook.LeaseMargin
 	// LeaseMax bounds how long a dead process's deliveries wait.
 	LeaseMax = 10 * time.Minute
 )
 
-// LeaseFor returns the shortest lease under which a webhook's deliveries can be sent. A POST begins only while the whole of
-// its request timeout fits into the lease that is left; before that a delivery may linger for a batch to fill and wait for
-// its turn of the rate limit. With less, each one would be claimed, wait and be released, for ever.
-func LeaseFor(s *hook.Settings) time.Duration {
-	return time.Duration(s.RequestTimeout) + time.Duration(s.Batch.Linger) + turn(s) + LeaseMargin
-}
-
-// turn is how long a POST waits for the rate limit when it is the next, rounded up to milliseconds.
-func turn(s *hook.Settings) time.Duration {
-	if s.RateLimit <= 0 {
-		return 0
-	}
-	return (time.Second/time.Duration(s.RateLimit) + time.Millisecond - 1).Truncate(time.Millisecond)
-}
+// LeaseFor returns the shortest lease under which a webhook's deliveries can be sent; the rule is [hook.LeaseFor].
+func LeaseFor(s *hook.Settings) time.Duration { return hook.LeaseFor(s) }
 
 // RequestTimeoutMax returns the longest request timeout with which the lease holds a webhook's POST. What is less than the
 // domain allows says that its other settings must change too.
@@ -45,12 +30,12 @@ func (c *Config) CheckLease(s *hook.Settings) error {
 	if need <= c.Lease {
 		return nil
 	}
-	parts := fmt.Sprintf("%v for the POST, %v to claim and record", s.RequestTimeout, hook.Duration(LeaseMargin))
+	parts := fmt.Sprintf("%v for the POST, %v to claim and record", s.RequestTimeout, hook.Duration(hook.LeaseMargin))
 	if s.Batch.Linger > 0 {
 		parts += fmt.Sprintf(", %v for batch.linger", s.Batch.Linger)
 	}
 	if s.RateLimit > 0 {
-		parts += fmt.Sprintf(", %v for a turn of rateLimit", hook.Duration(turn(s)))
+		parts += fmt.Sprintf(", %v for a turn of rateLimit", hook.Duration(s.RateTurn()))
 	}
 	mend := "a shorter batch.linger or a higher rateLimit"
 	if most := c.RequestTimeoutMax(s); most >= time.Duration(hook.RequestTimeoutMin) {

@@ -22,6 +22,10 @@ const (
 	AdminKeyBytesMax = 256
 	// DrainTimeoutMax bounds how long a server takes to end.
 	DrainTimeoutMax = 10 * time.Minute
+	// RetentionMin bounds the retention from below: it must be longer than any lease.
+	RetentionMin = time.Hour
+	// RetentionMax bounds it from above: 100 years.
+	RetentionMax = 876_000 * time.Hour
 	// PublicURLBytesMax bounds the public URL, which is in every payload.
 	PublicURLBytesMax = 1_024
 	// PrivateTargetsMax bounds the list of private targets.
@@ -142,6 +146,20 @@ func between(least, most time.Duration) func(string) (time.Duration, error) {
 			return 0, errors.New("is not a duration such as 500ms, 15s or 2m")
 		case d < least || d > most:
 			return 0, fmt.Errorf("must be from %v to %v", hook.Duration(least), hook.Duration(most))
+		}
+		return d, nil
+	}
+}
+
+// zeroOr also takes a duration of zero.
+func zeroOr(parse func(string) (time.Duration, error)) func(string) (time.Duration, error) {
+	return func(text string) (time.Duration, error) {
+		if d, err := time.ParseDuration(text); err == nil && d == 0 {
+			return 0, nil
+		}
+		d, err := parse(text)
+		if err != nil {
+			return 0, fmt.Errorf("%w; or 0", err)
 		}
 		return d, nil
 	}
