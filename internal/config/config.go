@@ -65,7 +65,7 @@ func keys() []key {
 		{name: "log-level", set: into(func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "warn", "error"))},
 		{name: "drain-timeout", set: into(func(c *Config) *time.Duration { return &c.DrainTimeout }, between(0, DrainTimeoutMax))},
 		{name: "lease", set: into(func(c *Config) *time.Duration { return &c.Lease }, between(LeaseMin, LeaseMax))},
-		{name: "retention", set: into(func(c *Config) *time.Duration { return &c.Retention }, zeroOr(between(RetentionMin, RetentionMax)))},
+		{name: "retention", set: into(func(c *Config) *time.Duration { return &c.Retention }, zeroOr(between(RetentionShortest, RetentionLongest)))},
 	}
 }
 

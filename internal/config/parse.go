@@ -22,10 +22,10 @@ const (
 	AdminKeyBytesMax = 256
 	// DrainTimeoutMax bounds how long a server takes to end.
 	DrainTimeoutMax = 10 * time.Minute
-	// RetentionMin bounds the retention from below: it must be longer than any lease.
-	RetentionMin = time.Hour
-	// RetentionMax bounds it from above: 100 years.
-	RetentionMax = 876_000 * time.Hour
+	// RetentionShortest bounds the retention from below: it must be longer than any lease.
+	RetentionShortest = time.Hour
+	// RetentionLongest bounds it from above: 100 years.
+	RetentionLongest = 876_000 * time.Hour
 	// PublicURLBytesMax bounds the public URL, which is in every payload.
 	PublicURLBytesMax = 1_024
 	// PrivateTargetsMax bounds the list of private targets.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
@@ -53,13 +54,20 @@ func (s *Store) Events(ctx context.Context, center hook.ContactCenterNumber, aft
 	if err != nil {
 		return nil, "", err
 	}
-	for i := range list {
-		if list[i].Interaction, err = s.Interaction(ctx, center, list[i].Event.InteractionID); err != nil {
+	next := from.cursor()
+	if len(list) > 0 {
+		next = list[len(list)-1].Cursor
+	}
+	kept := list[:0]
+	for _, e := range list {
+		e.Interaction, err = s.Interaction(ctx, center, e.Event.InteractionID)
+		if errors.Is(err, hook.ErrNotFound) {
+			continue // its retention ended in this moment
+		}
+		if err != nil {
 			return nil, "", err
 		}
+		kept = append(kept, e)
 	}
-	if len(list) > 0 {
-		return list, list[len(list)-1].Cursor, nil
-	}
-	return nil, from.cursor(), nil
+	return kept, next, nil
 }

@@ -39,8 +39,10 @@ var binaryFormat = []int16{pgtype.BinaryFormatCode}
 type postgresShape struct {
 	// unprepared is true when a pooler before the database loses prepared statements from one transaction to the next.
 	unprepared atomic.Bool
-	// mergers are those of the statements that groups consist of: *merger by statement, nil where there is none.
-	mergers sync.Map
+
+	mu sync.RWMutex // guards mergers
+	// mergers are those of the statements that groups consist of; nil where there is none.
+	mergers map[statement]*merger
 }
 
 // The conditions after which a transaction is begun anew (PostgreSQL, appendix A, "PostgreSQL Error Codes").
@@ -126,13 +128,17 @@ type postgresBatch struct {
 	expected []reply
 	// preparing are the statements that were sent to be prepared since the last flush.
 	preparing map[statement]string
-	// values, space and types hold one statement's arguments until they are written to the connection.
-	values [][]byte
-	space  []byte
-	types  []uint32
+	arguments
 	// columns are those of the current row, for row.
 	columns [][]byte
 	row     row
+}
+
+// arguments are those of one statement, until they are written to the connection.
+type arguments struct {
+	values [][]byte
+	types  []uint32
+	space  []byte // where the values are
 }
 
 func newPostgresBatch(ctx context.Context, c *pgconn.PgConn, shape *postgresShape) *postgresBatch {
@@ -324,7 +330,7 @@ type taskError struct{ error }
 func (e *taskError) Unwrap() error { return e.error }
 
 // encode writes the arguments in PostgreSQL's binary formats and notes their types.
-func (b *postgresBatch) encode(args []any) {
+func (b *arguments) encode(args []any) {
 	b.values, b.types, b.space = b.values[:0], b.types[:0], b.space[:0]
 	for _, arg := range args {
 		at := len(b.space)
@@ -371,7 +377,7 @@ func oidOf(arg any) uint32 {
 }
 
 // value adds what was written to space since at. It is never nil, which would be NULL.
-func (b *postgresBatch) value(at int, oid uint32) {
+func (b *arguments) value(at int, oid uint32) {
 	v := b.space[at:len(b.space):len(b.space)]
 	if v == nil {
 		v = []byte{}

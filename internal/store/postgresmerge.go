@@ -168,17 +168,25 @@ func single(calls []call) []parcel {
 
 // mergerOf returns the merger of a call's statement, which is made once, or nil.
 func (b *postgresBatch) mergerOf(c *call) *merger {
-	if known, ok := b.shape.mergers.Load(c.text); ok {
-		return known.(*merger) //nolint:forcetypeassert // nothing else is stored
+	b.shape.mu.RLock()
+	known, ok := b.shape.mergers[c.text]
+	b.shape.mu.RUnlock()
+	if ok {
+		return known
 	}
 	b.encode(c.args)
 	m := newMerger(c.text, b.types, c.affected != nil)
-	b.shape.mergers.Store(c.text, m)
+	b.shape.mu.Lock()
+	defer b.shape.mu.Unlock()
+	if b.shape.mergers == nil {
+		b.shape.mergers = make(map[statement]*merger)
+	}
+	b.shape.mergers[c.text] = m
 	return m
 }
 
 // encodeAll writes the arguments of all calls as one array for each parameter (PostgreSQL, array_send).
-func (b *postgresBatch) encodeAll(calls []*call) {
+func (b *arguments) encodeAll(calls []*call) {
 	b.values, b.types, b.space = b.values[:0], b.types[:0], b.space[:0]
 	for i := range calls[0].args {
 		at := len(b.space)

@@ -16,8 +16,8 @@ const (
 	retainEvery = time.Minute
 	// retainWindowsMax is how many batches of interactions are looked at to find some to remove.
 	retainWindowsMax = 10
-	// retainPauseMin is the shortest pause between two transactions that remove.
-	retainPauseMin = time.Millisecond
+	// retainPauseShortest is the shortest pause between two transactions that remove.
+	retainPauseShortest = time.Millisecond
 	// The interactions of a contact centre are walked through in the order of their creation, at a distance of retainLag, in
 	// which most of them are stopped. Those that are not, or that a delivery still needs, are passed over: the walk begins
 	// anew, at the first one, every retainWalkEvery, and does not look at them in between.
@@ -127,7 +127,7 @@ func (s *Store) retainAll(ctx context.Context, p policy) (removed int, err error
 			if !r.more {
 				delete(walks, center)
 			}
-			if !pause(ctx, max(r.took*time.Duration(r.pace.share)-time.Since(began), retainPauseMin)) {
+			if !pause(ctx, max(r.took*time.Duration(r.pace.share)-time.Since(began), retainPauseShortest)) {
 				return removed, nil
 			}
 		}
