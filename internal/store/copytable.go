@@ -59,7 +59,7 @@ func copyTables() []*copyTable {
 		describe("contact_centers", "number", "number:integer id:text name:text created_at:big"),
 		describe("api_keys", "id", "id:uuid center:integer name:text hash:bytes created_at:big"),
 		describe("webhooks", "center number", `center:integer number:integer id:uuid settings:text secret:text enabled:small
-			created_at:big updated_at:big deleted_at:big`),
+			created_at:big updated_at:big deleted_at:big open_since:big probe_at:big probe_wait:big`),
 		describe("interactions", "center serial", `center:integer serial:big id:uuid session_id:uuid media:small subtype:small state:small
 			queue:text agent:text content:text created_at:big submitted_at:big started_event:big
 			stopped_at:big stopped_by:small stop_reason:text finished_event:big`),

@@ -152,6 +152,46 @@ func (s *Store) Explain(text string, args ...any) (steps []string, err error) {
 	return steps, err
 }
 
+// Merged returns the statement that PostgreSQL executes in place of many calls of another one, or nothing.
+func Merged(text string, args ...any) string {
+	var b arguments
+	b.encode(args)
+	if m := newMerger(statement(text), b.types, false); m != nil {
+		return string(m.text)
+	}
+	return ""
+}
+
+// The statements that groups consist of mostly.
+const (
+	InsertInteraction = string(insertInteraction)
+	InsertDelivery    = string(insertDelivery)
+	LockInteraction   = string(lockInteraction)
+	DeliverDelivery   = string(deliverDelivery)
+	ClaimDue          = string(claimDue)
+)
+
+// Waves says how many tasks, of callers that decide about the named interactions, are executed beside each other. A nil list
+// is a task that is alone.
+func Waves(callers ...[]hook.InteractionID) (sizes []int) {
+	var tasks []task
+	for _, ids := range callers {
+		if ids == nil {
+			tasks = append(tasks, steps{})
+			continue
+		}
+		a := &acceptance{center: 1}
+		for _, id := range ids {
+			a.changes = append(a.changes, hook.Change{ID: id})
+		}
+		tasks = append(tasks, &write[int]{subject: a})
+	}
+	for _, wave := range waves(tasks) {
+		sizes = append(sizes, len(wave))
+	}
+	return sizes
+}
+
 // Cursor makes the cursor of a position.
 func Cursor(serial hook.Serial, webhook hook.WebhookNumber) string {
 	return position{serial, webhook}.cursor()

@@ -59,6 +59,7 @@ func TestPostgresPlans(t *testing.T) {
 			SELECT 1, n, 1, 1, n, 1, 200, 0, '', '' FROM generate_series(1, 20000) n`))
 		must(t, s.Write(t.Context(), `ANALYZE`))
 		explain(t, s, executed)
+		explainMerged(t, s)
 	})
 }
 
@@ -83,6 +84,86 @@ func explain(t *testing.T, s *storetest.Opened, calls map[string][]any) {
 		}
 		if strings.HasPrefix(text, "WITH due AS") && !regexp.MustCompile(`deliveries_due on deliveries( \w+)?\n\s+Index Cond: .*due_at <= `).MatchString(all) {
 			t.Errorf("a claim does not read the index of what is due:\n\t%s", all)
+		}
+	}
+}
+
+// What is merged is found by its key too: without statistics, and with those of a small table, which PostgreSQL makes by itself
+// as soon as fifty rows were written. With those of an empty one all indexes would look the same to it.
+func explainMerged(t *testing.T, s *storetest.Opened) {
+	t.Helper()
+	merged := store.Merged(store.LockInteraction, theCenter, newUUID())
+	given := strings.NewReplacer("$1::bigint[]", "'{1,1,1}'::bigint[]", "$2::uuid[]", "array_fill(gen_random_uuid(), ARRAY[3])").Replace(merged)
+	for range 100 {
+		change(t, s, moment(), create(newInteraction(), ""))
+	}
+	for _, prepare := range []string{`SELECT 1`, `ANALYZE interactions`} {
+		must(t, s.Write(t.Context(), prepare))
+		plan, err := s.Explain(given)
+		must(t, err)
+		if all := strings.Join(plan, "\n\t"); !strings.Contains(all, "Index Cond: ((center = given.p1) AND (id = given.p2))") {
+			t.Errorf("%s\ndoes not find interactions by their key:\n\t%s", given, all)
+		}
+	}
+}
+
+// A statement is merged where that cannot change what it means, and in no other case.
+func TestMerged(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		text string
+		args []any
+		want string
+	}{
+		"rows to insert": {
+			`INSERT INTO t (a, b, c) VALUES ($1, 0, $2)`,
+			[]any{int64(1), "x"},
+			`INSERT INTO t (a, b, c) SELECT given.p1, 0, given.p2 FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS given(p1, p2, n)`,
+		},
+		"rows to lock": {
+			"SELECT a FROM t\n\tWHERE b = $1 AND c = $2 {{for update}}",
+			[]any{newUUID(), []byte{1}},
+			`SELECT given.n, found.* FROM unnest($1::uuid[], $2::bytea[]) WITH ORDINALITY AS given(p1, p2, n)` +
+				` CROSS JOIN LATERAL (SELECT a FROM t WHERE b = given.p1 AND c = given.p2 FOR UPDATE) AS found`,
+		},
+		"rows that are told apart by a column": {
+			`INSERT INTO t (a, b) VALUES ($1, $2) ON CONFLICT (a) DO NOTHING {{tell b}}`,
+			[]any{int64(1), int64(2)},
+			`INSERT INTO t (a, b) SELECT given.p1, given.p2 FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS given(p1, p2, n)` +
+				` ON CONFLICT (a) DO NOTHING RETURNING b`,
+		},
+		"a conflict whose rows cannot be told apart": {`INSERT INTO t (a) VALUES ($1) ON CONFLICT (a) DO NOTHING`, []any{int64(1)}, ""},
+		"a change":                   {`UPDATE t SET a = $1 WHERE b = $2`, []any{int64(1), int64(2)}, ""},
+		"a removal":                  {store.DeliverDelivery, []any{int64(1), int64(1), int64(1), int64(1)}, ""},
+		"a claim":                    {store.ClaimDue, []any{int64(1), int64(1), int64(1), int64(1), int64(1), int64(1)}, ""},
+		"a query that locks nothing": {`SELECT a FROM t WHERE b = $1`, []any{int64(1)}, ""},
+		"rows from a query":          {`INSERT INTO t (a) SELECT max(a) FROM t WHERE b = $1`, []any{int64(1)}, ""},
+	} {
+		if diff := cmp.Diff(tt.want, strings.TrimSpace(store.Merged(tt.text, tt.args...))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// Tasks that decide about the same interaction are not executed beside each other, and one that says nothing about that is alone.
+func TestWaves(t *testing.T) {
+	t.Parallel()
+	x, y, z := newInteraction(), newInteraction(), newInteraction()
+	type ids = []hook.InteractionID
+	for name, tt := range map[string]struct {
+		callers []ids
+		want    []int
+	}{
+		"different ones":           {[]ids{{x}, {y}, {z}}, []int{3}},
+		"the same one twice":       {[]ids{{x}, {y}, {x}, {z}}, []int{2, 2}},
+		"one of a batch":           {[]ids{{x, y}, {z}, {z, y}}, []int{2, 1}},
+		"alone":                    {[]ids{{x}, nil, {y}}, []int{1, 1, 1}},
+		"twice in one batch":       {[]ids{{x, x}, {y}}, []int{2}},
+		"again and again":          {[]ids{{x}, {x}, {x}}, []int{1, 1, 1}},
+		"nothing, beside anything": {[]ids{{}, {x}, {}}, []int{3}},
+	} {
+		if diff := cmp.Diff(tt.want, store.Waves(tt.callers...)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

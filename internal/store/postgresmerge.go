@@ -60,7 +60,7 @@ func newMerger(s statement, types []uint32, counts bool) *merger {
 func mergedInsert(into, values, rest, given string, counts bool) *merger {
 	m := &merger{told: notTold}
 	tell := tellMark.FindStringSubmatch(rest)
-	rest = tellMark.ReplaceAllString(rest, "")
+	rest = strings.TrimSuffix(tellMark.ReplaceAllString(rest, ""), " ")
 	switch {
 	case tell != nil:
 		_, columns, _ := strings.Cut(strings.TrimSuffix(into, ")"), "(")

@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	selectWebhooks statement = `SELECT center, number, id, settings, secret, enabled, created_at, updated_at, deleted_at FROM webhooks`
-	selectWebhook  statement = selectWebhooks + ` WHERE center = $1 AND id = $2`
-	insertWebhook  statement = `INSERT INTO webhooks (center, number, id, settings, secret, enabled, created_at, updated_at)
+	selectWebhooks statement = `SELECT center, number, id, settings, secret, enabled, created_at, updated_at, deleted_at,
+		open_since, probe_at, probe_wait FROM webhooks`
+	selectWebhook statement = selectWebhooks + ` WHERE center = $1 AND id = $2`
+	insertWebhook statement = `INSERT INTO webhooks (center, number, id, settings, secret, enabled, created_at, updated_at)
 		SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $6 FROM webhooks`
 	updateWebhook statement = `UPDATE webhooks SET settings = $3, secret = $4, enabled = $5, updated_at = $6, deleted_at = $7
 		WHERE center = $1 AND id = $2`
@@ -23,14 +24,17 @@ func scanWebhook(r row) (*hook.Webhook, error) {
 	w := new(hook.Webhook)
 	var settings, secret string
 	var created, updated, deleted int64
-	err := r(&w.ContactCenter, &w.Number, &w.ID.UUID, &settings, &secret, &w.Enabled, &created, &updated, &deleted)
+	var circuit storedCircuit
+	err := r(append([]any{
+		&w.ContactCenter, &w.Number, &w.ID.UUID, &settings, &secret, &w.Enabled, &created, &updated, &deleted,
+	}, circuit.dest()...)...)
 	if err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal([]byte(settings), &w.Settings); err != nil {
 		return nil, fmt.Errorf("decode settings of webhook %s: %w", w.ID, err)
 	}
-	w.Secret = hook.NewSecret(secret)
+	w.Secret, w.Circuit = hook.NewSecret(secret), circuit.circuit()
 	w.CreatedAt, w.UpdatedAt, w.DeletedAt = fromMilli(created), fromMilli(updated), fromMilli(deleted)
 	return w, nil
 }
@@ -49,15 +53,19 @@ func (s *Store) CreateWebhook(ctx context.Context, now time.Time, w *hook.Webhoo
 }
 
 // UpdateWebhook lets change modify a copy of the webhook inside the transaction; an error of change is returned and
-// nothing is changed.
+// nothing is changed. One that [hook.ClosesCircuit] names closes the circuit, too.
 func (s *Store) UpdateWebhook(ctx context.Context, center hook.ContactCenterNumber, id hook.WebhookID, now time.Time, change func(*hook.Webhook) error) (*hook.Webhook, error) {
 	return s.modifyWebhook(ctx, center, id, now, nil, change)
 }
 
-// EnableWebhook enables or disables a webhook. Deliveries of a disabled one are kept and go out when it is enabled again.
+// EnableWebhook enables or disables a webhook. Deliveries of a disabled one are kept and go out when it is enabled again. Enabling
+// closes the circuit, also of one that was enabled: somebody wants the receiver to be tried.
 func (s *Store) EnableWebhook(ctx context.Context, center hook.ContactCenterNumber, id hook.WebhookID, now time.Time, enabled bool, once *Once[*hook.Webhook]) (*hook.Webhook, error) {
 	return s.modifyWebhook(ctx, center, id, now, once, func(w *hook.Webhook) error {
 		w.Enabled = enabled
+		if enabled {
+			w.Circuit = hook.Circuit{}
+		}
 		return nil
 	})
 }
@@ -138,6 +146,9 @@ func (w *webhookWrite) modify(b batch, now time.Time, change func(*hook.Webhook)
 		return err
 	}
 	b.exec(updateWebhook, nil, w.center, w.id.UUID, settings, next.Secret.Reveal(), flag(next.Enabled), milli(now), milli(next.DeletedAt))
+	if hook.ClosesCircuit(w.after, &next) {
+		b.exec(closeCircuit, nil, w.center, w.id.UUID)
+	}
 	return nil
 }
 

@@ -116,7 +116,7 @@ CREATE TABLE webhooks (
     enabled    INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    deleted_at INTEGER NOT NULL DEFAULT 0,
+    deleted_at INTEGER NOT NULL DEFAULT 0, open_since INTEGER NOT NULL DEFAULT 0, probe_at INTEGER NOT NULL DEFAULT 0, probe_wait INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (center, number)
 ) WITHOUT ROWID;
 
