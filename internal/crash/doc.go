@@ -7,6 +7,12 @@
 // bounded by what was in flight. And while the disk is full: changes are refused with 503 and a problem document, reads go
 // on, nothing acknowledged is lost, and the process recovers by itself when there is space again.
 //
+// With several nodes on one PostgreSQL: whichever of them is killed, frozen for longer than its lease or ended, under a load
+// that creates on one node and stops on another, every acknowledged change is delivered, the others take its work over when
+// its leases end, or at once when it ended gracefully; what a node that slept records late changes nothing; FINISHED never
+// arrives before its STARTED was acknowledged; and nothing arrives twice that was not open at a fault. A webhook that one node
+// changed counts at once for what the others accept.
+//
 // What they do not prove: a SIGKILL leaves the system's page cache as it is, so that a missing fsync is not seen here.
 //
 // A failure names its seed. The same seed makes the same changes and chooses the same moments, but the machine's own timing

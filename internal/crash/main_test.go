@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/hookswitch/hookswitch/internal/pgtest"
 )
 
 // What `make crash` sets. The defaults are for `make test`.
@@ -48,5 +50,5 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the server: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	return pgtest.Main(m)
 }

@@ -36,6 +36,9 @@ type server struct {
 	t        *testing.T
 	database string
 	client   *http.Client
+	// program is the binary; flags are added to its arguments.
+	program string
+	flags   []string
 	// wrap is put before the command, and attributes are those of its process.
 	wrap       []string
 	attributes *syscall.SysProcAttr
@@ -67,7 +70,7 @@ type process struct {
 
 func newServer(t *testing.T, database string) *server {
 	transport := &http.Transport{MaxIdleConnsPerHost: 256}
-	s := &server{t: t, database: database, client: &http.Client{Transport: transport, Timeout: callMax}, changed: make(chan struct{})}
+	s := &server{t: t, database: database, program: binary, client: &http.Client{Transport: transport, Timeout: callMax}, changed: make(chan struct{})}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		if p := s.take(); p != nil {
@@ -85,8 +88,9 @@ func (s *server) launch() *process {
 	p := &process{number: s.started, client: s.client, ready: make(chan string, 1), exited: make(chan struct{})}
 	s.mu.Unlock()
 	// Port 0: a port that was free a moment ago may be another program's by the time of the restart.
-	args := append(slices.Clip(s.wrap), binary, "serve", "--listen", "127.0.0.1:0", "--database", s.database, "--public-url", publicURL,
+	args := append(slices.Clip(s.wrap), s.program, "serve", "--listen", "127.0.0.1:0", "--database", s.database, "--public-url", publicURL,
 		"--allow-private-targets", "127.0.0.0/8", "--log-format", "json")
+	args = append(args, s.flags...)
 	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.SysProcAttr = s.attributes
 	p.cmd.Env = append(p.cmd.Environ(), "HOOKSWITCH_ADMIN_KEY="+adminKey, "GORACE=exitcode=66 atexit_sleep_ms=0")
@@ -110,6 +114,13 @@ func (s *server) launch() *process {
 func (s *server) start() *process {
 	s.t.Helper()
 	p := s.launch()
+	s.admit(p)
+	return p
+}
+
+// admit waits until a process serves and makes it the current one.
+func (s *server) admit(p *process) {
+	s.t.Helper()
 	if err := p.waitReady(); err != nil {
 		p.kill()
 		s.t.Fatalf("process %d: %v\n%s", p.number, err, p.log())
@@ -119,7 +130,6 @@ func (s *server) start() *process {
 	s.current = p
 	close(s.changed)
 	s.changed = make(chan struct{})
-	return p
 }
 
 func (p *process) waitReady() error {

@@ -24,8 +24,6 @@ const (
 	catalogueCheckEvery = time.Second
 	// maintainEvery is how often the engine may tidy up beside the writer.
 	maintainEvery = 250 * time.Millisecond
-	// readyProbeBytes is half of what a probe of the disk writes: more than what is free by chance on a full one.
-	readyProbeBytes = 64 << 10
 )
 
 // Options are what a store needs.
@@ -63,6 +61,7 @@ type Store struct {
 	outcomes  *committer
 	catalogue catalogue
 	lanes     Lanes
+	probes    probes
 	serials   serials
 	arrivals  arrivals
 }
@@ -188,23 +187,6 @@ func (s *Store) maintain(ctx context.Context) {
 
 // Close closes the database. [Store.Run] must have returned.
 func (s *Store) Close() error { return s.engine.close() }
-
-// Ready reports whether the store can commit: nil when no commit has failed since the last probe, or when a probe succeeds. The probe needs
-// space, as a change does: on a full disk what is there already can still be written over.
-func (s *Store) Ready(ctx context.Context) error {
-	if !s.committer.health.doubt() {
-		return s.engine.read(`SELECT 1`, func(r row) error { var one int; return r(&one) })
-	}
-	probe := []any{adminCenter, "", make([]byte, readyProbeBytes), 0}
-	err := s.committer.commit(ctx, steps{func(b batch) {
-		b.exec(`INSERT INTO answers (center, key, fingerprint, status, body, at) VALUES ($1, $2, $3, $4, $3, $4)`, nil, probe...)
-		b.exec(deleteAnswer, nil, probe[:2]...)
-	}})
-	if err == nil {
-		s.committer.health.trust()
-	}
-	return err
-}
 
 // serials makes keys that strictly grow.
 type serials struct {

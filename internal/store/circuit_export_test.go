@@ -1,0 +1,7 @@
+package store
+
+// The statements about circuits.
+const (
+	SwapCircuitText   = string(swapCircuit)
+	SelectCircuitText = string(selectCircuit)
+)
