@@ -26,6 +26,7 @@ type Webhook struct {
 	ID              hook.WebhookID `json:"id" format:"uuid"`
 	ContactCenterID string         `json:"contactCenterId"`
 	Enabled         bool           `json:"enabled" doc:"Deliveries of a disabled webhook are kept and go out when it is enabled."`
+	Circuit         Circuit        `json:"circuit" doc:"That of all nodes; they open and close it, and enabling the webhook or another URL closes it."`
 	Settings
 	Secret    string  `json:"secret,omitempty" doc:"The app secret, only in the answer to the creation."`
 	CreatedAt instant `json:"createdAt"`
@@ -40,7 +41,7 @@ type WebhookList struct {
 
 func showWebhook(w *hook.Webhook, center hook.ContactCenterID) Webhook {
 	return Webhook{
-		ID: w.ID, ContactCenterID: string(center), Enabled: w.Enabled, Settings: showSettings(&w.Settings),
+		ID: w.ID, ContactCenterID: string(center), Enabled: w.Enabled, Circuit: showCircuit(w.Circuit), Settings: showSettings(&w.Settings),
 		CreatedAt: instant{w.CreatedAt}, UpdatedAt: instant{w.UpdatedAt},
 	}
 }
@@ -319,7 +320,7 @@ func (s *Server) deleteWebhook(ctx context.Context, in *WebhookTarget) (*answer,
 
 func rowEnableWebhook() row {
 	return row{
-		id: "enableWebhook", tag: "webhooks", summary: "Enable a webhook", about: "Its open deliveries go out. Enabling an enabled one changes nothing.",
+		id: "enableWebhook", tag: "webhooks", summary: "Enable a webhook", about: "Its open deliveries go out, also those that an open circuit held back. Enabling an enabled one changes nothing else.",
 		status: http.StatusOK, answer: Webhook{},
 	}
 }

@@ -33,6 +33,9 @@ type Queue interface {
 	Record(ctx context.Context, now time.Time, outcomes []hook.Outcome) (hook.Recorded, error)
 	// Release gives leased deliveries back, due at once.
 	Release(ctx context.Context, now time.Time, deliveries []*hook.Delivery) error
+	// SwapCircuit changes the circuit of a webhook, which is that of all nodes, if it is what from says, and reports whether it
+	// was. WebhookByNumber shows what has become of it.
+	SwapCircuit(ctx context.Context, webhook hook.WebhookNumber, from, to hook.Circuit) (bool, error)
 }
 
 // Sender makes one POST. It returns within the post's timeout, whatever the receiver does.

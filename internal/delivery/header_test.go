@@ -186,7 +186,7 @@ func TestTestIsMarked(t *testing.T) {
 		if entities := parsed(t, p.Post).Entities; len(entities) != 1 || entities[0].Event != interaction.EventStarted {
 			t.Errorf("entities %v", entities)
 		}
-		if len(q.recorded()) != 0 || q.left() != 0 || circuitOf(e, 1).failures != 0 {
+		if len(q.recorded()) != 0 || q.left() != 0 || circuitOf(e, 1).Failures != 0 {
 			t.Error("a test left traces")
 		}
 	})

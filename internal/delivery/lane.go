@@ -39,10 +39,8 @@ type lane struct {
 	held    int
 	crew    crew
 	stopped bool
-	circuit circuit
-	// probe is the delivery that tries an open circuit.
-	probe  *hook.Delivery
-	behind behind
+	breaker breaker
+	behind  behind
 	// gathering is set while a worker waits for a POST to fill; a value in it says that it is full.
 	gathering chan struct{}
 	target    *target
@@ -92,6 +90,9 @@ func (l *lane) room() bool {
 	w, ok := l.webhook()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if ok {
+		l.see(w.Circuit)
+	}
 	if ok && l.open(w) && !l.behind.backlog {
 		return true
 	}
@@ -108,7 +109,7 @@ func (l *lane) webhook() (*hook.Webhook, bool) {
 
 // open reports whether the lane takes deliveries. The caller holds the lock.
 func (l *lane) open(w *hook.Webhook) bool {
-	return !l.stopped && !l.circuit.open() && l.free(&w.Settings) > 0 && share(int(l.engine.held.Load()), l.held) > 0
+	return !l.stopped && !l.breaker.Open() && l.free(&w.Settings) > 0 && share(int(l.engine.held.Load()), l.held) > 0
 }
 
 // free is how many more deliveries the lane may hold, as far as it depends on the lane alone. The caller holds the lock.
@@ -137,6 +138,9 @@ func (l *lane) push(d *hook.Delivery) bool {
 	w, ok := l.webhook()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if ok {
+		l.see(w.Circuit)
+	}
 	if !ok || !l.open(w) || l.engine.reserve(1, l.held) == 0 {
 		l.refuse()
 		return false
@@ -322,23 +326,6 @@ func (l *lane) paces(n int) {
 	l.refillSoon()
 }
 
-// settle moves the circuit after an attempt and returns what must go back to the store, because the circuit opened.
-func (l *lane) settle(acknowledged bool, began time.Time, r *hook.Retry) []*hook.Delivery {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now() // under the lock, so that an attempt that passed the closed circuit began before
-	was := l.circuit.open()
-	l.circuit = l.circuit.after(acknowledged, began, now, r)
-	switch {
-	case !was && l.circuit.open():
-		l.refuse()
-		return l.empty()
-	case was && !l.circuit.open():
-		l.refillSoon()
-	}
-	return nil
-}
-
 // dismiss returns everything that waits, to go back to the store.
 func (l *lane) dismiss() []*hook.Delivery {
 	l.mu.Lock()
@@ -407,21 +394,26 @@ func (l *lane) due() {
 	}
 }
 
-// wanted reserves room for what a claim may bring: one delivery when the circuit is open and a probe is due, none before
-// that. probe says that it is for one.
-func (l *lane) wanted(now time.Time) (want int, probe bool) {
+// wanted reserves room for what a claim may bring: while the circuit is open nothing but one delivery when a probe is due, which
+// takes a turn.
+func (l *lane) wanted(now time.Time) (want int, probe *turn) {
 	w, ok := l.webhook()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.behind.refused = false
-	switch {
-	case l.stopped || !ok || !l.engine.running.Load():
-	case !l.circuit.open():
-		want = min(l.free(&w.Settings), claimMax)
-	case l.circuit.probes(now) && l.crew.workers == l.crew.idle && l.waiting.len() == 0:
-		want, probe = 1, true
+	if l.stopped || !ok || !l.engine.running.Load() {
+		return 0, nil
 	}
-	want = l.engine.reserve(want, l.held)
+	l.see(w.Circuit)
+	l.moveSoon()
+	if !l.breaker.Open() {
+		want = min(l.free(&w.Settings), claimMax)
+	} else if probe = l.probing(now, w); probe != nil {
+		want = 1
+	}
+	if want = l.engine.reserve(want, l.held); want == 0 {
+		return 0, nil
+	}
 	l.held += want
 	return want, probe
 }
@@ -438,7 +430,11 @@ func (l *lane) claim(ctx context.Context) bool {
 	want, probe := l.wanted(now)
 	var claimed []*hook.Delivery
 	var err error
-	if want > 0 {
+	took := probe == nil || l.takeTurn(ctx, probe)
+	if !took {
+		probe = nil
+	}
+	if want > 0 && took {
 		claimed, err = l.engine.options.Queue.Claim(ctx, now, l.number, want)
 	}
 	if err != nil {
@@ -451,23 +447,30 @@ func (l *lane) claim(ctx context.Context) bool {
 
 // accept queues what was claimed and returns what the lane cannot take after all: it stopped, its webhook was disabled, or
 // its circuit opened, during the claim.
-func (l *lane) accept(claimed []*hook.Delivery, want int, probe, failed bool) (left []*hook.Delivery, again bool) {
+func (l *lane) accept(claimed []*hook.Delivery, want int, probe *turn, failed bool) (left []*hook.Delivery, again bool) {
 	w, ok := l.webhook()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.stopped || !ok || l.circuit.open() && !probe {
+	if ok {
+		l.see(w.Circuit)
+	}
+	refused := l.stopped || !ok || l.breaker.Open() && probe == nil
+	if probe != nil && (refused || len(claimed) == 0) {
+		l.unused()
+	}
+	if refused {
 		l.drop(want)
 		l.behind.claiming = false
 		return claimed, false
 	}
 	l.drop(want - len(claimed))
 	l.behind.backlog = failed || len(claimed) == want || l.behind.refused
-	if l.behind.backlog && !probe {
+	if l.behind.backlog && probe == nil {
 		l.deepen(w)
 	}
 	for _, d := range claimed {
-		if probe {
-			l.probe = d
+		if probe != nil {
+			l.breaker.probe = d
 		}
 		l.leases.given(d)
 		l.waiting.push(d)

@@ -80,8 +80,9 @@ func attemptEnds(w *hook.Webhook, at time.Time) time.Time {
 // anew as soon as it is back.
 func (l *lane) giveBack(batch []*hook.Delivery, at time.Time, stale bool) {
 	w, ok := l.webhook()
+	l.forgo(batch)
 	switch {
-	case !ok:
+	case !ok || l.holdsBack():
 		batch, stale = append(batch, l.dismiss()...), false
 	case stale:
 		batch = l.expire(batch, w, at)

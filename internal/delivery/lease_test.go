@@ -279,7 +279,7 @@ func TestShortLeasesBehindAnOpenCircuit(t *testing.T) {
 					q.emit(e, 1, newEvent(n))
 				}
 				<-time.After(10 * time.Second)
-				if !circuitOf(e, 1).open() {
+				if !circuitOf(e, 1).Open() {
 					t.Fatal("the circuit is closed")
 				}
 				before, _ := q.traffic()

@@ -98,7 +98,8 @@ func (e *Engine) circuitsOpen() int {
 	open := 0
 	for _, l := range e.allLanes() {
 		l.mu.Lock()
-		if l.circuit.open() {
+		l.look()
+		if l.breaker.Open() {
 			open++
 		}
 		l.mu.Unlock()

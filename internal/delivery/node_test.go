@@ -121,6 +121,13 @@ func (m mortal) Release(ctx context.Context, now time.Time, deliveries []*hook.D
 	return m.node.Release(ctx, now, deliveries)
 }
 
+func (m mortal) SwapCircuit(ctx context.Context, webhook hook.WebhookNumber, from, to hook.Circuit) (bool, error) {
+	if err := m.gone(); err != nil {
+		return false, err
+	}
+	return m.node.SwapCircuit(ctx, webhook, from, to)
+}
+
 // webhook makes a webhook in the store.
 func (n *node) webhook(t testing.TB, number int, changes ...func(*hook.Settings)) *hook.Webhook {
 	t.Helper()

@@ -33,6 +33,9 @@ type memory struct {
 	claimTakes time.Duration
 	// refuse makes Record fail.
 	refuse func([]hook.Outcome) error
+	// refuseCircuit makes SwapCircuit fail, and swaps counts how often it did not.
+	refuseCircuit func() error
+	swaps         int
 }
 
 // entry is a delivery in the open set.
@@ -73,6 +76,12 @@ func (q *memory) WebhookByNumber(n hook.WebhookNumber) (*hook.Webhook, bool) {
 	defer q.mu.Unlock()
 	w, ok := q.webhooks[n]
 	return w, ok
+}
+
+// circuit returns the circuit as it is stored.
+func (q *memory) circuit(n hook.WebhookNumber) hook.Circuit {
+	w, _ := q.WebhookByNumber(n)
+	return w.Circuit
 }
 
 func (q *memory) active(n hook.WebhookNumber) bool {
@@ -170,6 +179,24 @@ func (q *memory) Release(_ context.Context, now time.Time, deliveries []*hook.De
 		}
 	}
 	return nil
+}
+
+func (q *memory) SwapCircuit(_ context.Context, n hook.WebhookNumber, from, to hook.Circuit) (bool, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.refuseCircuit != nil {
+		if err := q.refuseCircuit(); err != nil {
+			return false, err
+		}
+	}
+	q.swaps++
+	if !q.webhooks[n].Circuit.Is(from) {
+		return false, nil
+	}
+	w := *q.webhooks[n]
+	w.Circuit = to
+	q.webhooks[n] = &w
+	return true, nil
 }
 
 // emit stores an event for a webhook and hands the delivery to the engine, as the store does after its commit.

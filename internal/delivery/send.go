@@ -77,7 +77,7 @@ func newTarget(w *hook.Webhook, version string) (*target, error) {
 func (l *lane) targetFor(w *hook.Webhook, batch []*hook.Delivery) (*target, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.circuit.open() && batch[0] != l.probe {
+	if !l.passes(w, batch) {
 		return nil, nil
 	}
 	if l.target == nil || l.target.webhook != w {
@@ -194,6 +194,7 @@ func (l *lane) send(batch []*hook.Delivery) {
 	})
 	e.metrics.inFlight.Dec()
 	if answer.Failure != hook.FailureNone && e.sending.Err() != nil {
+		l.forgo(batch)
 		e.release(context.WithoutCancel(e.sending), batch) // cut off by our own end: not the receiver's failure
 		return
 	}
@@ -205,7 +206,7 @@ func (l *lane) send(batch []*hook.Delivery) {
 		e.recorder.add(o)
 	}
 	l.log(w, batch, &answer, acknowledged)
-	e.release(context.WithoutCancel(e.sending), l.settle(acknowledged, began, &w.Settings.Retry))
+	e.release(context.WithoutCancel(e.sending), l.settle(batch, acknowledged, &w.Settings.Retry))
 }
 
 // compose makes the message of one POST. The body of a single event is its payload. That of several is made of their

@@ -133,12 +133,13 @@ func crewOf(e *Engine, n hook.WebhookNumber) crew {
 	return l.crew
 }
 
-// circuitOf returns the lane's circuit.
-func circuitOf(e *Engine, n hook.WebhookNumber) circuit {
+// circuitOf returns what the lane knows of the circuit.
+func circuitOf(e *Engine, n hook.WebhookNumber) hook.Breaker {
 	l := e.lane(n)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.circuit
+	l.look()
+	return l.breaker.Breaker
 }
 
 // settled waits, in virtual time, until the queue has no open deliveries, and returns how long that took.

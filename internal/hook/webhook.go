@@ -13,10 +13,12 @@ type Webhook struct {
 	ID            WebhookID
 	ContactCenter ContactCenterNumber
 	// CenterID is the contact centre's public id, for x-ccid.
-	CenterID  ContactCenterID
-	Settings  Settings
-	Secret    Secret
-	Enabled   bool
+	CenterID ContactCenterID
+	Settings Settings
+	Secret   Secret
+	Enabled  bool
+	// Circuit is as stored when the webhook was read; when the next probe is due may have moved since on another node.
+	Circuit   Circuit
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	// DeletedAt is zero while the webhook exists. A deleted one gets no new deliveries; its history stays readable.

@@ -35,6 +35,12 @@ func circuitArgs(c hook.Circuit) []any {
 func (s *Store) SwapCircuit(ctx context.Context, webhook hook.WebhookNumber, from, to hook.Circuit) (bool, error) {
 	w, ok := s.WebhookByNumber(webhook)
 	if !ok {
+		if err := s.freshen(); err != nil {
+			return false, fmt.Errorf("change circuit of webhook %d: %w", webhook, err)
+		}
+		w, ok = s.WebhookByNumber(webhook)
+	}
+	if !ok {
 		return false, fmt.Errorf("change circuit of webhook %d: %w", webhook, hook.ErrNotFound)
 	}
 	c := &circuitSwap{store: s, webhook: w, from: from, to: to}

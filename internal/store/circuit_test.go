@@ -27,7 +27,10 @@ func swap(t testing.TB, s *storetest.Opened, w *hook.Webhook, from, to hook.Circ
 func wantCircuit(t testing.TB, s *storetest.Opened, w *hook.Webhook, want hook.Circuit) {
 	t.Helper()
 	now, ok := s.WebhookByNumber(w.Number)
-	if diff := cmp.Diff(want, now.Circuit); diff != "" || !ok {
+	if !ok {
+		t.Fatalf("there is no webhook %d", w.Number)
+	}
+	if diff := cmp.Diff(want, now.Circuit); diff != "" {
 		t.Errorf("the circuit (-want +got):\n%s", diff)
 	}
 }
