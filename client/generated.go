@@ -18,6 +18,24 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for CircuitState.
+const (
+	CircuitStateClosed CircuitState = "closed"
+	CircuitStateOpen   CircuitState = "open"
+)
+
+// Valid indicates whether the value is a known member of the CircuitState enum.
+func (e CircuitState) Valid() bool {
+	switch e {
+	case CircuitStateClosed:
+		return true
+	case CircuitStateOpen:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryState.
 const (
 	DeliveryStateDelivered DeliveryState = "delivered"
@@ -428,6 +446,25 @@ type Changes struct {
 	Changes []Change `json:"changes"`
 }
 
+// Circuit defines model for Circuit.
+type Circuit struct {
+	// NextProbeAt When the next probe may go out; while one is out, when it is given up for lost. Absent while the circuit is closed.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	NextProbeAt *time.Time `json:"nextProbeAt,omitempty"`
+
+	// Since When it opened; absent while it is closed.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	Since *time.Time `json:"since,omitempty"`
+
+	// State Whether deliveries go out, or are held back because the receiver fails.
+	State CircuitState `json:"state"`
+}
+
+// CircuitState Whether deliveries go out, or are held back because the receiver fails.
+type CircuitState string
+
 // ContactCenter defines model for ContactCenter.
 type ContactCenter struct {
 	// CreatedAt RFC 3339 in UTC with milliseconds.
@@ -777,9 +814,12 @@ type TestResult struct {
 
 // Webhook defines model for Webhook.
 type Webhook struct {
-	Batch           Batch  `json:"batch"`
-	Concurrency     int64  `json:"concurrency"`
-	ContactCenterId string `json:"contactCenterId"`
+	Batch Batch `json:"batch"`
+
+	// Circuit That of all nodes; they open and close it, and enabling the webhook or another URL closes it.
+	Circuit         Circuit `json:"circuit"`
+	Concurrency     int64   `json:"concurrency"`
+	ContactCenterId string  `json:"contactCenterId"`
 
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
@@ -1584,7 +1624,7 @@ type ClientInterface interface {
 
 	// EnableWebhook Enable a webhook
 	//
-	// Its open deliveries go out. Enabling an enabled one changes nothing.
+	// Its open deliveries go out, also those that an open circuit held back. Enabling an enabled one changes nothing else.
 	//
 	// Corresponds with POST /v1/webhooks/{id}/enable (the `EnableWebhook` operationId).
 	EnableWebhook(ctx context.Context, id openapi_types.UUID, params *EnableWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2249,7 +2289,7 @@ func (c *Client) DisableWebhook(ctx context.Context, id openapi_types.UUID, para
 
 // EnableWebhook Enable a webhook
 //
-// Its open deliveries go out. Enabling an enabled one changes nothing.
+// Its open deliveries go out, also those that an open circuit held back. Enabling an enabled one changes nothing else.
 //
 // Corresponds with POST /v1/webhooks/{id}/enable (the `EnableWebhook` operationId).
 func (c *Client) EnableWebhook(ctx context.Context, id openapi_types.UUID, params *EnableWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4474,7 +4514,7 @@ type ClientWithResponsesInterface interface {
 
 	// EnableWebhookWithResponse Enable a webhook
 	//
-	// Its open deliveries go out. Enabling an enabled one changes nothing.
+	// Its open deliveries go out, also those that an open circuit held back. Enabling an enabled one changes nothing else.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7588,7 +7628,7 @@ func (c *ClientWithResponses) DisableWebhookWithResponse(ctx context.Context, id
 
 // EnableWebhookWithResponse Enable a webhook
 //
-// Its open deliveries go out. Enabling an enabled one changes nothing.
+// Its open deliveries go out, also those that an open circuit held back. Enabling an enabled one changes nothing else.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -171,8 +171,7 @@ func (l *lane) nextMove(last turn) (next turn, ok bool) {
 		return next, true
 	}
 	next.from, next.to, ok = b.Move()
-	if b.moving = ok && !(next.from.Is(last.from) && next.to.Is(last.to)); b.moving {
-		return next, true
-	}
-	return next, false
+	again := next.from.Is(last.from) && next.to.Is(last.to)
+	b.moving = ok && !again
+	return next, b.moving
 }

@@ -193,7 +193,7 @@ func TestManyNodesShareACircuit(t *testing.T) {
 		if most := nodes * (hook.CircuitFailuresMax + most - 1); opened > most || !q.circuit(1).Open() {
 			t.Errorf("%d POSTs were made, and the circuit is %+v", opened, q.circuit(1))
 		}
-		swaps := q.swaps
+		swaps := q.swapped()
 		<-time.After(20 * time.Minute)
 		probes := seen.posts()[opened:]
 		if len(probes) < 15 || len(probes) > 24 { // 5, 10, 20, 40, 60, 60 … seconds apart
@@ -204,7 +204,7 @@ func TestManyNodesShareACircuit(t *testing.T) {
 				t.Errorf("probe %d follows after %v", i+1, gap)
 			}
 		}
-		if swaps = q.swaps - swaps; swaps > (nodes+1)*(len(probes)+1) {
+		if swaps = q.swapped() - swaps; swaps > (nodes+1)*(len(probes)+1) {
 			t.Errorf("the circuit was changed %d times for %d probes", swaps, len(probes))
 		}
 		attempts := map[hook.DeliveryKey]int{}
@@ -249,8 +249,8 @@ func TestClosedCircuitCostsNothing(t *testing.T) {
 			q.emit(e, 1, newEvent(n))
 		}
 		<-time.After(time.Hour)
-		if q.swaps != 0 || count.Load() < 1_000 {
-			t.Errorf("%d changes of the circuit for %d POSTs", q.swaps, count.Load())
+		if swaps := q.swapped(); swaps != 0 || count.Load() < 1_000 {
+			t.Errorf("%d changes of the circuit for %d POSTs", swaps, count.Load())
 		}
 	})
 }
@@ -290,24 +290,31 @@ func TestProbeOfADeadNode(t *testing.T) {
 	})
 }
 
-// TestProbeThatIsNotSent disables the webhook while the probe is claimed: the right to send it is given back, and no attempt is made.
+// TestProbeThatIsNotSent disables the webhook while the probe is claimed, or lingers: the right to send it is given back, and no
+// attempt is made.
 func TestProbeThatIsNotSent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWebhook(1)
-		w.Circuit = hook.OpenCircuit(time.Now(), &w.Settings.Retry)
-		q, seen := newMemory(w), new(log)
-		q.claimTakes = 500 * time.Millisecond
-		q.store(1, newEvent(0))
-		start(t, q, seen.of(after(time.Second, acknowledge())))
-		eventually(t, time.Minute, "a right is taken", func() bool { return q.circuit(1).ProbeAt.Sub(time.Now()) > 5*time.Second })
-		q.change(1, func(w *hook.Webhook) { w.Enabled = false })
-		<-time.After(2 * time.Second)
-		if c := q.circuit(1); !c.Probes(time.Now()) || len(seen.posts()) != 0 {
-			t.Errorf("%d POSTs were made; the circuit is %+v at %v", len(seen.posts()), c, time.Now())
-		}
-		q.change(1, func(w *hook.Webhook) { w.Enabled = true })
-		settled(t, q, 5*time.Second)
-	})
+	for name, linger := range map[string]time.Duration{"while it is claimed": 0, "while it lingers": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWebhook(1, func(s *hook.Settings) { s.Batch = hook.Batch{MaxEvents: 2, Linger: hook.Duration(linger)} })
+				w.Circuit = hook.OpenCircuit(time.Now(), &w.Settings.Retry)
+				q, seen := newMemory(w), new(log)
+				if linger == 0 {
+					q.claimTakes = 500 * time.Millisecond
+				}
+				q.store(1, newEvent(0))
+				start(t, q, seen.of(after(time.Second, acknowledge())))
+				eventually(t, time.Minute, "a right is taken", func() bool { return time.Until(q.circuit(1).ProbeAt) > 5*time.Second })
+				q.change(1, func(w *hook.Webhook) { w.Enabled = false })
+				<-time.After(2 * time.Second)
+				if c := q.circuit(1); !c.Probes(time.Now()) || len(seen.posts()) != 0 {
+					t.Errorf("%d POSTs were made; the circuit is %+v at %v", len(seen.posts()), c, time.Now())
+				}
+				q.change(1, func(w *hook.Webhook) { w.Enabled = true })
+				settled(t, q, 5*time.Second)
+			})
+		})
+	}
 }
 
 // TestOperatorClosesTheCircuit closes it in the store, as enabling the webhook does: what is held goes out.

@@ -15,7 +15,7 @@
 //  1. To the receiver: at most its webhook's concurrency of POSTs at a time and its rate limit of them a second, from this
 //     process; the same body for the same delivery at every attempt (I5), with signatures made at each attempt; a FINISHED
 //     only after its STARTED is resolved, which the store sees to (I3).
-//  2. To the other receivers: a lane has its own queue, workers, rate and circuit. No goroutine, lock or queue that one
+//  2. To the other receivers: a lane has its own queue, workers and rate, and its webhook's circuit. No goroutine, lock or queue that one
 //     receiver can hold up is needed by another one (I4). Recording never waits for a receiver.
 //  3. To the operator: every attempt is recorded under the delivery's lease, in batches that wait for nothing but the disk.
 //     A process that dies leaves its leases to end; nothing else has to happen for its work to be taken over (I2).
@@ -35,8 +35,11 @@
 //
 // # The circuit
 //
-// After [circuitFailuresMax] failures in a row a lane's circuit opens: its deliveries go back to the store, where they wait
-// without using up attempts, and one probe at a time goes out. The first success closes it.
+// A webhook's circuit is stored, and one for all processes ([hook.Circuit]). After [hook.CircuitFailuresMax] failures in a row a
+// lane opens it: the deliveries of all lanes go back to the store, where they wait without using up attempts, and one probe at a
+// time goes out, from the process that changes the stored circuit first when it is due. The first success closes it. A lane looks
+// at the circuit wherever it looks at its webhook, in memory; the store is asked only to change one, beside the workers. Until an
+// opening is stored, the lane goes by its own opinion ([hook.Breaker]).
 //
 // # What may fail
 //

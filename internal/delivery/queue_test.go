@@ -78,6 +78,13 @@ func (q *memory) WebhookByNumber(n hook.WebhookNumber) (*hook.Webhook, bool) {
 	return w, ok
 }
 
+// swapped returns how often somebody wanted to change a circuit.
+func (q *memory) swapped() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.swaps
+}
+
 // circuit returns the circuit as it is stored.
 func (q *memory) circuit(n hook.WebhookNumber) hook.Circuit {
 	w, _ := q.WebhookByNumber(n)
@@ -201,7 +208,10 @@ func (q *memory) SwapCircuit(_ context.Context, n hook.WebhookNumber, from, to h
 
 // emit stores an event for a webhook and hands the delivery to the engine, as the store does after its commit.
 func (q *memory) emit(e *Engine, n hook.WebhookNumber, event *hook.Event) {
-	room := q.active(n) && e.Room(n)
+	q.mu.Lock()
+	room := q.active(n)
+	q.mu.Unlock()
+	room = room && e.Room(n)
 	d := &hook.Delivery{Event: event, Webhook: n}
 	q.mu.Lock()
 	en := &entry{event: event, due: time.Now()}

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,8 +14,12 @@ type catalogue struct {
 	// loading is held while everything is read anew.
 	loading sync.Mutex
 
-	mu       sync.RWMutex // guards the maps and version; what they point to is never written to, only replaced
+	// behind says that circuits have changed since they were read; nil where no other process changes them.
+	behind chan struct{}
+
+	mu       sync.RWMutex // guards the maps, version and circuits; what they point to is never written to, only replaced
 	version  int64        // what was stored before the maps were read
+	circuits int64        // what was stored before the circuits were read
 	centers  map[hook.ContactCenterID]hook.ContactCenter
 	ids      map[hook.ContactCenterNumber]hook.ContactCenterID
 	webhooks map[hook.WebhookNumber]*hook.Webhook
@@ -25,7 +28,7 @@ type catalogue struct {
 }
 
 const (
-	selectCatalogue statement = `SELECT version FROM catalogue`
+	selectCatalogue statement = `SELECT version, circuits FROM catalogue`
 	bumpCatalogue   statement = `UPDATE catalogue SET version = version + 1`
 )
 
@@ -38,17 +41,31 @@ func (c *catalogue) check(b batch) {
 	b.query(selectCatalogue, c.compare)
 }
 
+// compare fails with errStale when other processes have changed more than circuits. Those decide nothing in a group, so that it is
+// not begun anew for them: they are read beside it.
 func (c *catalogue) compare(r row) error {
-	var stored int64
-	if err := r(&stored); err != nil {
+	var version, circuits int64
+	if err := r(&version, &circuits); err != nil {
 		return err
 	}
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if stored != c.version {
+	stale, behind := c.differs(version, circuits)
+	if stale {
 		return errStale
 	}
+	if behind {
+		select {
+		case c.behind <- struct{}{}:
+		default: // it was said already
+		}
+	}
 	return nil
+}
+
+// differs reports whether what is stored is not what is in memory: anything, or circuits.
+func (c *catalogue) differs(version, circuits int64) (stale, behind bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return version != c.version, circuits != c.circuits
 }
 
 // freshen reads the catalogue anew if another process has changed it.
@@ -56,11 +73,17 @@ func (s *Store) freshen() error {
 	if !s.engine.traits().shared {
 		return nil
 	}
-	err := s.engine.read(selectCatalogue, s.catalogue.compare)
-	if errors.Is(err, errStale) {
-		err = s.catalogue.load(s.engine)
+	var version, circuits int64
+	if err := s.engine.read(selectCatalogue, func(r row) error { return r(&version, &circuits) }); err != nil {
+		return err
 	}
-	return err
+	switch stale, behind := s.catalogue.differs(version, circuits); {
+	case stale:
+		return s.catalogue.load(s.engine)
+	case behind:
+		return s.catalogue.loadCircuits(s.engine)
+	}
+	return nil
 }
 
 // publishing returns what follows the commit of a change of the catalogue. Where other processes may have made such changes
@@ -87,7 +110,7 @@ func (c *catalogue) load(e engine) error {
 		byCenter: map[hook.ContactCenterNumber][]*hook.Webhook{},
 		keys:     map[[32]byte]Key{},
 	}
-	if err := e.read(selectCatalogue, func(r row) error { return r(&fresh.version) }); err != nil {
+	if err := e.read(selectCatalogue, func(r row) error { return r(&fresh.version, &fresh.circuits) }); err != nil {
 		return fmt.Errorf("read version: %w", err)
 	}
 	if err := fresh.readCenters(e); err != nil {
@@ -108,7 +131,7 @@ func (c *catalogue) load(e engine) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.version = fresh.version
+	c.version, c.circuits = fresh.version, fresh.circuits
 	c.centers, c.ids, c.webhooks, c.byCenter, c.keys = fresh.centers, fresh.ids, fresh.webhooks, fresh.byCenter, fresh.keys
 	return nil
 }

@@ -236,7 +236,7 @@ func (a *acceptance) writeEvent(b batch, em *emission) {
 		a.fanOut(b, em)
 		return
 	}
-	b.query(followStarted, func(r row) error {
+	b.query(lockStarted, func(r row) error {
 		var w hook.WebhookNumber
 		err := r(&w)
 		em.waiting = append(em.waiting, w)
@@ -249,12 +249,17 @@ func (a *acceptance) done(stage int) bool {
 	return stage == 1 && !slices.ContainsFunc(a.emitted, func(em emission) bool { return em.follows != 0 })
 }
 
-// finish writes the deliveries of each FINISHED, now that it is known which of them must wait.
+// finish writes the deliveries of each FINISHED, now that it is known which of them must wait, and for which.
 func (a *acceptance) finish(b batch) {
 	for i := range a.emitted {
-		if em := &a.emitted[i]; em.follows != 0 {
-			a.fanOut(b, em)
+		em := &a.emitted[i]
+		if em.follows == 0 {
+			continue
 		}
+		for _, w := range em.waiting {
+			b.exec(followOne, nil, a.center, em.follows, w)
+		}
+		a.fanOut(b, em)
 	}
 }
 

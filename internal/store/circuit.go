@@ -13,7 +13,10 @@ const (
 	swapCircuit statement = `UPDATE webhooks SET open_since = $3, probe_at = $4, probe_wait = $5
 		WHERE center = $1 AND number = $2 AND open_since = $6 AND probe_at = $7 AND probe_wait = $8`
 	selectCircuit statement = `SELECT open_since, probe_at, probe_wait FROM webhooks WHERE center = $1 AND number = $2`
-	closeCircuit  statement = `UPDATE webhooks SET open_since = 0, probe_at = 0, probe_wait = 0 WHERE center = $1 AND id = $2`
+	// selectOpenCircuits reads the open circuits, and bumpCircuits tells other processes to.
+	selectOpenCircuits statement = `SELECT number, open_since, probe_at, probe_wait FROM webhooks WHERE open_since <> 0`
+	bumpCircuits       statement = `UPDATE catalogue SET circuits = circuits + 1`
+	closeCircuit       statement = `UPDATE webhooks SET open_since = 0, probe_at = 0, probe_wait = 0 WHERE center = $1 AND id = $2`
 )
 
 // storedCircuit is a circuit as a row has it.
@@ -30,8 +33,9 @@ func circuitArgs(c hook.Circuit) []any {
 }
 
 // SwapCircuit changes a webhook's circuit from one state to another, if the stored one is the first; it reports whether it was.
-// Either way [Store.WebhookByNumber] shows what is stored as soon as it returns. Other processes see that a circuit opened or
-// closed as they see any change of a webhook; when its next probe is due, they see when they try to change it.
+// Either way [Store.WebhookByNumber] shows what is stored as soon as it returns, unless that cannot be read. Other processes see
+// that a circuit opened or closed in their next group, and within [catalogueCheckEvery]; when its next probe is due, they see when
+// they try to change it.
 func (s *Store) SwapCircuit(ctx context.Context, webhook hook.WebhookNumber, from, to hook.Circuit) (bool, error) {
 	w, ok := s.WebhookByNumber(webhook)
 	if !ok {
@@ -44,19 +48,19 @@ func (s *Store) SwapCircuit(ctx context.Context, webhook hook.WebhookNumber, fro
 		return false, fmt.Errorf("change circuit of webhook %d: %w", webhook, hook.ErrNotFound)
 	}
 	c := &circuitSwap{store: s, webhook: w, from: from, to: to}
-	committer := s.outcomes
-	if c.turns() {
-		c.steps, committer = steps{changeCatalogue, c.swap, c.read}, s.committer
-	} else {
-		c.steps = steps{c.swap, c.read}
-	}
-	if err := committer.commit(ctx, c); err != nil {
+	c.steps = steps{c.swap, c.read}
+	if err := s.outcomes.commit(ctx, c); err != nil {
 		return false, fmt.Errorf("change circuit of webhook %s: %w", w.ID, err)
+	}
+	if !c.shown {
+		if err := s.freshen(); err != nil { // the change itself is committed
+			s.options.Log.Warn("reading circuits anew failed; it will be tried again", "error", err)
+		}
 	}
 	return c.swapped, nil
 }
 
-// circuitSwap is a change of one circuit. It is shared as long as it does not change the catalogue.
+// circuitSwap is a change of one circuit.
 type circuitSwap struct {
 	steps
 	store    *Store
@@ -64,17 +68,21 @@ type circuitSwap struct {
 	from, to hook.Circuit
 	swapped  bool
 	stored   hook.Circuit
+	shown    bool
 }
 
-// turns reports whether the circuit opens or closes, which all processes must see.
-func (c *circuitSwap) turns() bool { return c.from.Open() != c.to.Open() }
+func (c *circuitSwap) share(func(thing)) bool { return true }
 
-func (c *circuitSwap) share(func(thing)) bool { return !c.turns() }
-
+// swap takes its locks in the order of all: the catalogue's, the webhook's, and in later places those of deliveries, which are
+// serials.
 func (c *circuitSwap) swap(b batch) {
 	c.swapped, c.stored = false, c.to
+	if c.from.Open() != c.to.Open() {
+		b.at(0)
+		b.exec(bumpCircuits, nil)
+	}
 	args := append([]any{c.webhook.ContactCenter, c.webhook.Number}, circuitArgs(c.to)...)
-	b.at(uint64(c.webhook.Number)) // before all deliveries, whose places are serials
+	b.at(uint64(c.webhook.Number))
 	b.exec(swapCircuit, func(n int64) { c.swapped = n == 1 }, append(args, circuitArgs(c.from)...)...)
 }
 
@@ -90,16 +98,10 @@ func (c *circuitSwap) read(b batch) {
 	}, c.webhook.ContactCenter, c.webhook.Number)
 }
 
-// committed shows everybody what is stored. Where other processes may change circuits too, the version alone says in which order
-// they opened and closed.
+// committed shows everybody what is stored. Where other processes change circuits too, what they have stored says in which order
+// circuits opened and closed, and only the time of a probe is taken from here.
 func (c *circuitSwap) committed() {
-	s := c.store
-	if shared := s.engine.traits().shared; s.catalogue.putCircuit(c.webhook.Number, c.stored, !shared) {
-		return
-	}
-	if err := s.freshen(); err != nil {
-		s.options.Log.Warn("reading webhooks anew failed; it will be tried again", "error", err)
-	}
+	c.shown = c.store.catalogue.putCircuit(c.webhook.Number, c.stored, !c.store.engine.traits().shared)
 }
 
 // putCircuit shows a webhook's circuit as it is stored, unless it is one of another opening and must not be.
@@ -110,8 +112,47 @@ func (c *catalogue) putCircuit(n hook.WebhookNumber, circuit hook.Circuit, alway
 	if !ok || !always && !old.Circuit.Since.Equal(circuit.Since) {
 		return false
 	}
+	c.replaceCircuit(old, circuit)
+	return true
+}
+
+// replaceCircuit replaces a webhook by one with another circuit. The caller holds the lock.
+func (c *catalogue) replaceCircuit(old *hook.Webhook, circuit hook.Circuit) {
 	w := *old
 	w.Circuit = circuit
 	c.putWebhook(&w)
-	return true
+}
+
+// loadCircuits reads the circuits anew, which is little even when all receivers of many webhooks fail at once: then it is done once
+// for all those that opened meanwhile.
+func (c *catalogue) loadCircuits(e engine) error {
+	c.loading.Lock()
+	defer c.loading.Unlock()
+	var version, circuits int64
+	if err := e.read(selectCatalogue, func(r row) error { return r(&version, &circuits) }); err != nil {
+		return fmt.Errorf("read version: %w", err)
+	}
+	if _, behind := c.differs(version, circuits); !behind {
+		return nil
+	}
+	open := map[hook.WebhookNumber]hook.Circuit{}
+	err := e.read(selectOpenCircuits, func(r row) error {
+		var n hook.WebhookNumber
+		var stored storedCircuit
+		err := r(append([]any{&n}, stored.dest()...)...)
+		open[n] = stored.circuit()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read circuits: %w", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for n, w := range c.webhooks {
+		if !w.Circuit.Is(open[n]) {
+			c.replaceCircuit(w, open[n])
+		}
+	}
+	c.circuits = circuits
+	return nil
 }

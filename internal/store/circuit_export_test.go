@@ -1,7 +1,8 @@
 package store
 
-// The statements about circuits.
+// The statements about circuits, and the one that reads all webhooks.
 const (
-	SwapCircuitText   = string(swapCircuit)
-	SelectCircuitText = string(selectCircuit)
+	SelectWebhooksText = string(selectWebhooks)
+	SwapCircuitText    = string(swapCircuit)
+	SelectCircuitText  = string(selectCircuit)
 )

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -17,6 +18,11 @@ const (
 	tasksWaitingMax = 4_096
 	// admitWaitMax is how long a caller waits to be let in before the store counts as unavailable.
 	admitWaitMax = 10 * time.Second
+	// helpFrom is the weight of waiting tasks that is worth a group beside the present one.
+	helpFrom = 64
+	// helpAfter is how long a group takes before others are committed beside it, and helpEvery how often that is looked at.
+	helpAfter = 50 * time.Millisecond
+	helpEvery = 20 * time.Millisecond
 	// refreshesMax is how often a group is begun anew because another process changed the catalogue.
 	refreshesMax = 8
 )
@@ -31,8 +37,14 @@ func newTicket() *ticket { return &ticket{done: make(chan error, 1)} }
 
 // committer runs the queued tasks in groups.
 type committer struct {
-	engine  engine
-	writers int
+	engine engine
+	// helpers is how many writers help out while a group takes long.
+	helpers int
+	// waiting is the weight of the tasks in the queue, and crowded is signalled when it is worth a group beside the present one.
+	waiting atomic.Int64
+	crowded chan struct{}
+	// began is when the present group of the first writer began, in nanoseconds since 1970; zero while it waits.
+	began atomic.Int64
 	// beside is whether the engine executes tasks beside each other.
 	beside  bool
 	tickets chan *ticket
@@ -51,12 +63,13 @@ type committer struct {
 // errStale says that another process has changed what this one keeps in memory.
 var errStale = errors.New("the catalogue in memory is not the stored one")
 
-func newCommitter(e engine, writers int) *committer {
+func newCommitter(e engine, helpers int) *committer {
 	return &committer{
 		engine:  e,
-		writers: writers,
+		helpers: helpers,
 		health:  new(health),
 		tickets: make(chan *ticket, tasksWaitingMax),
+		crowded: make(chan struct{}, 1),
 		stopped: make(chan struct{}),
 	}
 }
@@ -69,7 +82,9 @@ func (c *committer) commit(ctx context.Context, t task) error {
 		tk = newTicket()
 	}
 	tk.task = t
+	c.arrive(t)
 	if err := c.admit(ctx, tk); err != nil {
+		c.leave(t)
 		c.pool.Put(tk)
 		return err
 	}
@@ -87,6 +102,19 @@ func (c *committer) commit(ctx context.Context, t task) error {
 		return fmt.Errorf("%w: it is closed", hook.ErrUnavailable)
 	}
 }
+
+// arrive counts a task that is about to wait, and calls a helper when many do.
+func (c *committer) arrive(t task) {
+	if c.waiting.Add(int64(t.weight())) < helpFrom || c.helpers == 0 {
+		return
+	}
+	select {
+	case c.crowded <- struct{}{}:
+	default:
+	}
+}
+
+func (c *committer) leave(t task) { c.waiting.Add(-int64(t.weight())) }
 
 func (c *committer) admit(ctx context.Context, tk *ticket) error {
 	select {
@@ -108,43 +136,79 @@ func (c *committer) admit(ctx context.Context, tk *ticket) error {
 	}
 }
 
-// run commits, with its writers, until the context ends and the queue is empty.
+// run commits until the context ends and the queue is empty. One writer makes the largest groups, and these cost least. The
+// others help out when enough waits for a large group of their own, or while a group takes long because it waits for
+// somebody else's locks.
 func (c *committer) run(ctx context.Context) {
 	defer close(c.stopped)
 	var writers sync.WaitGroup
-	for range c.writers {
-		writers.Go(func() { c.write(ctx) })
+	writers.Go(func() { c.write(ctx) })
+	for range c.helpers {
+		writers.Go(func() { c.help(ctx) })
 	}
 	writers.Wait()
 }
 
-func (c *committer) write(ctx context.Context) {
-	group := make([]*ticket, 0, groupWeightMax)
+// help commits beside the first writer when that is worth it.
+func (c *committer) help(ctx context.Context) {
+	look := time.NewTicker(helpEvery)
+	defer look.Stop()
 	for {
-		group = group[:0]
 		select {
-		case tk := <-c.tickets:
-			group = append(group, tk)
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		case <-c.crowded:
+		}
+		for (c.waiting.Load() >= helpFrom || c.late(time.Now())) && c.helpOnce() {
+		}
+	}
+}
+
+func (c *committer) late(now time.Time) bool {
+	began := c.began.Load()
+	return began != 0 && now.UnixNano()-began > int64(helpAfter)
+}
+
+// helpOnce commits one group, if anything waits.
+func (c *committer) helpOnce() bool {
+	select {
+	case tk := <-c.tickets:
+		c.runGroups(c.fill(tk))
+		return true
+	default:
+		return false
+	}
+}
+
+func (c *committer) write(ctx context.Context) {
+	for {
+		var first *ticket
+		select {
+		case first = <-c.tickets:
 		case <-ctx.Done():
 			select {
-			case tk := <-c.tickets:
-				group = append(group, tk)
+			case first = <-c.tickets:
 			default:
 				return
 			}
 		}
-		c.runGroups(c.fill(group))
+		c.began.Store(time.Now().UnixNano())
+		c.runGroups(c.fill(first))
+		c.began.Store(0)
 	}
 }
 
-// fill adds whatever waits to the group, up to the group's weight.
-func (c *committer) fill(group []*ticket) []*ticket {
-	weight := group[0].task.weight()
+// fill makes a group of a task and whatever waits, up to the group's weight.
+func (c *committer) fill(first *ticket) []*ticket {
+	group, weight := []*ticket{first}, first.task.weight()
+	c.leave(first.task)
 	for weight < groupWeightMax {
 		select {
 		case tk := <-c.tickets:
 			group = append(group, tk)
 			weight += tk.task.weight()
+			c.leave(tk.task)
 		default:
 			return group
 		}

@@ -70,7 +70,7 @@ func copyTables() []*copyTable {
 			started_at:big duration_us:big status:small failure:small error:text response:bytes`),
 		describe("answers", "center key", "center:integer key:text fingerprint:bytes status:integer body:bytes at:big"),
 		describe("retention", "center", "center:integer passed:big began_at:big"),
-		describe("catalogue", "version", "version:big"),
+		describe("catalogue", "version", "version:big circuits:big"),
 	}
 }
 

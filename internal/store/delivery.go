@@ -12,9 +12,10 @@ import (
 const (
 	insertDelivery statement = `INSERT INTO deliveries (center, event, webhook, state, due_at, lease, waits_for)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`
-	// followStarted marks the open deliveries of a STARTED, so that recording them frees the FINISHED that now waits.
-	followStarted statement = `UPDATE deliveries SET followed = 1 WHERE center = $1 AND event = $2 AND state IN (1, 2) RETURNING webhook`
-	selectDue     statement = `SELECT number, coalesce((SELECT due_at FROM deliveries d
+	// lockStarted finds the open deliveries of a STARTED and keeps others from recording them. They are marked with followOne
+	// then, so that recording them frees the FINISHED that waits.
+	lockStarted statement = `SELECT webhook FROM deliveries WHERE center = $1 AND event = $2 AND state IN (1, 2) {{for update}}`
+	selectDue   statement = `SELECT number, coalesce((SELECT due_at FROM deliveries d
 		WHERE d.center = w.center AND d.webhook = w.number AND d.state = 1 ORDER BY due_at LIMIT 1), 0)
 		FROM webhooks w WHERE enabled = 1 AND deleted_at = 0`
 	// What is due is chosen in a part of its own, which PostgreSQL executes once because it locks rows.

@@ -168,6 +168,7 @@ const (
 	InsertDelivery    = string(insertDelivery)
 	LockInteraction   = string(lockInteraction)
 	DeliverDelivery   = string(deliverDelivery)
+	LockStarted       = string(lockStarted)
 	ClaimDue          = string(claimDue)
 )
 

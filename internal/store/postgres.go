@@ -17,11 +17,12 @@ import (
 )
 
 const (
-	// postgresChangers and postgresRecorders are how many groups are committed at the same time, and postgresReaders how many
-	// queries run beside them: together, and with one for keeping the slot, the connections that a node has.
-	postgresChangers  = 2
-	postgresRecorders = 1
-	postgresReaders   = 6
+	// postgresHelpers is how many groups of changes, and of outcomes, are committed beside one that takes long.
+	postgresHelpers = 2
+	// postgresReaders is how many queries run beside the writers.
+	postgresReaders = 6
+	// postgresConnections is how many connections a node has: for changes, for outcomes, for reading, and one for its slot.
+	postgresConnections = 2*(1+postgresHelpers) + postgresReaders + 1
 	// postgresConnectMax is how long a connection may take to come about.
 	postgresConnectMax = 5 * time.Second
 	// postgresTransactMax is how long a transaction may take before the database counts as unavailable.
@@ -95,7 +96,7 @@ func postgresConfig(database string) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the database's URL: %w", err) // the driver leaves out the password
 	}
-	config.MaxConns = postgresChangers + postgresRecorders + postgresReaders + 1
+	config.MaxConns = postgresConnections
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec // nothing is prepared but by postgresConn
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = postgresConnectMax
@@ -112,7 +113,7 @@ func shownDatabase(c *pgx.ConnConfig) string {
 }
 
 func (e *postgresEngine) traits() traits {
-	return traits{changers: postgresChangers, recorders: postgresRecorders, shared: true}
+	return traits{helpers: postgresHelpers, apart: true, shared: true}
 }
 
 func (e *postgresEngine) slot() hook.Slot { return e.seat.slot() }

@@ -277,19 +277,22 @@ func (b *postgresBatch) learn(left []reply) {
 }
 
 func (b *postgresBatch) receiveRows(p *parcel, result *pgconn.ResultReader) error {
-	var rows []int64 // of each call
+	rows := make([]int64, len(p.calls)) // of each call
+	var places map[string]int
 	if p.merger != nil {
-		rows = make([]int64, len(p.calls))
+		places = placesOf(p)
 	}
-	for last := 0; result.NextRow(); {
+	for result.NextRow() {
 		b.columns = result.Values()
+		index := 0
 		if p.merger != nil {
 			var err error
-			if last, err = b.spread(p, rows, last); err != nil {
+			if index, err = b.calledFor(p, places); err != nil {
 				return err
 			}
+			rows[index]++
 		}
-		if each := p.calls[last].each; each != nil {
+		if each := p.calls[index].each; each != nil {
 			if err := each(b.row); err != nil {
 				return &taskError{err}
 			}
@@ -300,7 +303,7 @@ func (b *postgresBatch) receiveRows(p *parcel, result *pgconn.ResultReader) erro
 		return fmt.Errorf("read results: %w", err)
 	}
 	if p.merger == nil {
-		rows = []int64{tag.RowsAffected()}
+		rows[0] = tag.RowsAffected()
 	}
 	for i, c := range p.calls {
 		if c.affected != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -18,22 +19,21 @@ const mergeMin = 3
 // it spends on a statement.
 type merger struct {
 	text statement
-	// ordinal is whether a row's first column is the number of its call, from 1; else told is the argument that it is equal
-	// to; neither where nothing comes back.
+	// ordinal is whether a row's first column is the number of its call, from 1.
 	ordinal bool
-	told    int
+	// told are the arguments that a row's first columns are equal to, where ordinal is not; none where nothing comes back.
+	told []int
 }
 
-// notTold says that a merger's rows are not told apart by an argument.
-const notTold = -1
-
-// The forms of statements that can be merged: one call is one row, and no call depends on another one. A change or a removal
-// of rows is none of them: as a join with what is given it could be planned from either side, and PostgreSQL would read the
-// open set whole where it was empty when its statistics were made. The rows to be locked are found one by one all the same,
-// because a query that locks is not turned into a join.
+// The forms of statements that can be merged: one call is one row, and no call depends on another one. A change of rows is
+// none of them: as a join with what is given it could be planned from either side, and PostgreSQL would read the open set
+// whole where it was empty when its statistics were made. The rows to be locked or removed are found one by one all the
+// same: a query that locks is not turned into a join.
 var (
 	insertForm = regexp.MustCompile(`(?s)^(INSERT INTO \w+ \([^)]*\))\s+VALUES \(([^)]*)\)(.*)$`)
 	lockForm   = regexp.MustCompile(`(?s)^SELECT (.*) ` + regexp.QuoteMeta(forUpdate) + `$`)
+	deleteForm = regexp.MustCompile(`(?s)^DELETE FROM (\w+) WHERE (.*)$`)
+	keyForm    = regexp.MustCompile(`^(\w+) = \$(\d+)$`)
 )
 
 // newMerger returns the merger of a statement whose calls have arguments of these types, or nil where it has none.
@@ -50,15 +50,41 @@ func newMerger(s statement, types []uint32, counts bool) *merger {
 		return mergedInsert(m[1], with(m[2]), m[3], given, counts)
 	}
 	if m := lockForm.FindStringSubmatch(text); m != nil {
-		return &merger{ordinal: true, told: notTold, text: statement("SELECT given.n, found.* FROM " + given +
+		return &merger{ordinal: true, text: statement("SELECT given.n, found.* FROM " + given +
 			" CROSS JOIN LATERAL (SELECT " + with(m[1]) + " FOR UPDATE) AS found")}
+	}
+	if m := deleteForm.FindStringSubmatch(text); m != nil {
+		return mergedDelete(m[1], m[2], with(m[2]), given, types)
 	}
 	return nil
 }
 
+// mergedDelete returns the merger of a removal by key. The rows are locked where they are found, and looked at again if that
+// took waiting. One that another transaction changed meanwhile, but so that it is still to be removed, has moved to a place
+// that the statement cannot see yet: it stays, and its call counts no row.
+func mergedDelete(table, condition, found, given string, types []uint32) *merger {
+	m := new(merger)
+	var columns []string
+	for _, part := range strings.Split(condition, " AND ") {
+		key := keyForm.FindStringSubmatch(part)
+		if key == nil {
+			break
+		}
+		n, _ := strconv.Atoi(key[2]) // the pattern lets digits through alone
+		m.told = append(m.told, n-1)
+		columns = append(columns, key[1]+"::"+typeName(types[n-1]))
+	}
+	if len(columns) == 0 {
+		return nil
+	}
+	m.text = statement("DELETE FROM " + table + " WHERE ctid = ANY (ARRAY(SELECT found.place FROM " + given +
+		" CROSS JOIN LATERAL (SELECT ctid AS place FROM " + table + " WHERE " + found + " FOR UPDATE) AS found)) RETURNING " + strings.Join(columns, ", "))
+	return m
+}
+
 // mergedInsert returns the merger of an INSERT. Where the number of rows is asked for, a column must tell them apart.
 func mergedInsert(into, values, rest, given string, counts bool) *merger {
-	m := &merger{told: notTold}
+	m := new(merger)
 	tell := tellMark.FindStringSubmatch(rest)
 	rest = strings.TrimSuffix(tellMark.ReplaceAllString(rest, ""), " ")
 	switch {
@@ -66,7 +92,7 @@ func mergedInsert(into, values, rest, given string, counts bool) *merger {
 		_, columns, _ := strings.Cut(strings.TrimSuffix(into, ")"), "(")
 		for i, column := range strings.Split(columns, ", ") {
 			if column == tell[1] {
-				m.told = i
+				m.told = []int{i}
 			}
 		}
 		rest += " RETURNING " + tell[1]
@@ -204,27 +230,38 @@ func (b *arguments) encodeAll(calls []*call) {
 	}
 }
 
-// spread gives the rows of a merger's result to the calls that they are of.
-func (b *postgresBatch) spread(p *parcel, rows []int64, next int) (index int, err error) {
-	column := b.columns[0]
+// calledFor finds the call that a row of a merger's result is of, and leaves the columns that are for it.
+func (b *postgresBatch) calledFor(p *parcel, places map[string]int) (index int, err error) {
 	if p.merger.ordinal {
-		n, err := decodeNumber(column)
-		if err != nil {
-			return 0, err
-		}
-		index = int(n) - 1
+		n, err := decodeNumber(b.columns[0])
 		b.columns = b.columns[1:]
-	} else {
-		for index = next; index < len(p.calls); index++ { // rows come in the order of the calls
-			b.space = appendArgument(b.space[:0], p.calls[index].args[p.merger.told])
-			if bytes.Equal(b.space, column) {
-				break
-			}
+		if err != nil || n < 1 || int(n) > len(p.calls) {
+			return 0, fmt.Errorf("a row is of no call of %q: %w", p.calls[0].text, err)
 		}
+		return int(n) - 1, nil
 	}
-	if index < 0 || index >= len(p.calls) {
+	index, ok := places[string(bytes.Join(b.columns, nil))]
+	if !ok {
 		return 0, fmt.Errorf("a row is of no call of %q", p.calls[0].text)
 	}
-	rows[index]++
 	return index, nil
+}
+
+// placesOf says which call has which of the arguments that tell rows apart.
+func placesOf(p *parcel) map[string]int {
+	if len(p.merger.told) == 0 {
+		return nil
+	}
+	places := make(map[string]int, len(p.calls))
+	var key []byte
+	for i, c := range p.calls {
+		key = key[:0]
+		for _, n := range p.merger.told {
+			key = appendArgument(key, c.args[n])
+		}
+		if _, ok := places[string(key)]; !ok {
+			places[string(key)] = i
+		}
+	}
+	return places
 }

@@ -96,7 +96,8 @@ func logAttempt(b batch, o *hook.Outcome) {
 		a.Status, int64(a.Failure), a.Error, a.Response)
 }
 
-// unfollow tells a delivery that a FINISHED follows from one whose lease was lost.
+// unfollow tells a delivery that a FINISHED follows, or that was changed in the moment of its removal, from one whose lease was
+// lost.
 func (r *record) unfollow(b batch, i int) {
 	d, e := r.outcomes[i].Delivery, r.outcomes[i].Delivery.Event
 	b.at(uint64(e.Serial))

@@ -38,7 +38,7 @@ type pace struct {
 // paceOf returns the pace on an engine. Where there is one writer, everybody waits for it: for a few milliseconds, in a
 // quarter of its time. Where there are several, a removal has a transaction beside them, for which nobody waits.
 func paceOf(t traits) pace {
-	if t.changers == 1 {
+	if !t.shared {
 		return pace{interactionsMax: 200, rowsMax: 2_000, share: 4}
 	}
 	return pace{interactionsMax: 1_000, rowsMax: 10_000, share: 2}
@@ -207,7 +207,7 @@ func (s *Store) retain(ctx context.Context, w *walk, p policy, now time.Time) (*
 // commitRemoval commits a removal that began to look at that time. Where several groups are committed at the same time, it
 // gets a transaction of its own beside them; else it is part of a group.
 func (s *Store) commitRemoval(ctx context.Context, r *removal, began time.Time) error {
-	if s.engine.traits().changers == 1 {
+	if !s.engine.traits().shared {
 		return s.committer.commit(ctx, r.steps())
 	}
 	err := s.engine.transact([]task{r.steps()})

@@ -190,7 +190,7 @@ func (e *sqliteEngine) read(s statement, each func(row) error, args ...any) erro
 }
 
 // traits: one writer, in a process that has the database for itself.
-func (e *sqliteEngine) traits() traits { return traits{changers: 1} }
+func (e *sqliteEngine) traits() traits { return traits{} }
 
 func (e *sqliteEngine) slot() hook.Slot { return 0 }
 

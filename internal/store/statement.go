@@ -102,9 +102,10 @@ type engine interface {
 
 // traits are what the store must know of an engine.
 type traits struct {
-	// changers is how many groups of changes may be committed at the same time, and recorders how many of claims and outcomes
-	// beside them; without recorders all share groups.
-	changers, recorders int
+	// helpers is how many groups may be committed beside one that takes long, and apart whether claims and outcomes have groups
+	// of their own, with helpers of their own.
+	helpers int
+	apart   bool
 	// shared is whether other processes may write to the same database.
 	shared bool
 }

@@ -86,7 +86,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		e = &faultyEngine{engine: e, faults: o.Faults}
 	}
 	s := &Store{options: o, engine: e}
-	s.arrivals.next = make(chan struct{})
+	s.arrivals.next, s.catalogue.behind = make(chan struct{}), make(chan struct{}, 1)
 	s.startCommitters()
 	if err := s.start(time.Now()); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -116,15 +116,15 @@ func (s *Store) start(now time.Time) error {
 
 func (s *Store) startCommitters() {
 	traits := s.engine.traits()
-	s.committer = newCommitter(s.engine, traits.changers)
+	s.committer = newCommitter(s.engine, traits.helpers)
 	s.committer.refresh = func() error { return s.catalogue.load(s.engine) }
 	if traits.shared {
 		s.committer.beside = true
 		s.committer.guard = beside{steps{s.catalogue.check}}
 	}
 	s.outcomes = s.committer
-	if traits.recorders > 0 {
-		s.outcomes = newCommitter(s.engine, traits.recorders)
+	if traits.apart {
+		s.outcomes = newCommitter(s.engine, traits.helpers)
 		s.outcomes.refresh, s.outcomes.guard, s.outcomes.health = s.committer.refresh, s.committer.guard, s.committer.health
 		s.outcomes.beside = s.committer.beside
 	}
@@ -167,6 +167,10 @@ func (s *Store) maintain(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.catalogue.behind:
+			if err := s.catalogue.loadCircuits(s.engine); err != nil {
+				s.options.Log.Warn("reading circuits anew failed; it will be tried again", "error", err)
+			}
 		case now := <-tick.C:
 			if err := s.engine.maintain(); err != nil {
 				s.options.Log.Warn("maintaining the store failed; it will be tried again", "error", err)

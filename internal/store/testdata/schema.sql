@@ -32,7 +32,7 @@ CREATE TABLE attempts (
     PRIMARY KEY (center, event, webhook, number)
 ) WITHOUT ROWID;
 
-CREATE TABLE catalogue (version INTEGER NOT NULL);
+CREATE TABLE catalogue (version INTEGER NOT NULL, circuits INTEGER NOT NULL DEFAULT 1);
 
 CREATE TABLE compatibility (oldest INTEGER NOT NULL);
 

@@ -4,3 +4,6 @@
 ALTER TABLE webhooks ADD COLUMN open_since INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE webhooks ADD COLUMN probe_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE webhooks ADD COLUMN probe_wait INTEGER NOT NULL DEFAULT 0;
+
+-- Circuits have a version of their own: the same words as on PostgreSQL.
+ALTER TABLE catalogue ADD COLUMN circuits INTEGER NOT NULL DEFAULT 1;
