@@ -19,7 +19,7 @@ const (
 	// admitWaitMax is how long a caller waits to be let in before the store counts as unavailable.
 	admitWaitMax = 10 * time.Second
 	// helpFrom is the weight of waiting tasks that is worth a group beside the present one.
-	helpFrom = 64
+	helpFrom = 128
 	// helpAfter is how long a group takes before others are committed beside it, and helpEvery how often that is looked at.
 	helpAfter = 50 * time.Millisecond
 	helpEvery = 20 * time.Millisecond
