@@ -18,11 +18,11 @@ const (
 	selectDue   statement = `SELECT number, coalesce((SELECT due_at FROM deliveries d
 		WHERE d.center = w.center AND d.webhook = w.number AND d.state = 1 ORDER BY due_at LIMIT 1), 0)
 		FROM webhooks w WHERE enabled = 1 AND deleted_at = 0`
-	// What is due is chosen in a part of its own, which PostgreSQL executes once because it locks rows.
-	claimDue statement = `WITH due AS (SELECT event FROM deliveries WHERE center = $1 AND webhook = $2 AND state = 1 AND due_at <= $3
-		ORDER BY due_at, event LIMIT $4 {{skip locked}})
-		UPDATE deliveries SET lease = $5, due_at = $6 WHERE center = $1 AND webhook = $2 AND state + 0 = 1 AND event IN (SELECT event FROM due)
-		RETURNING event, attempts, base`
+	// What is claimed is found by one statement and leased by one for each: as one statement it could be planned as a walk through
+	// the open set for each delivery.
+	claimDue statement = `SELECT event, attempts, base FROM deliveries WHERE center = $1 AND webhook = $2 AND state = 1 AND due_at <= $3
+		ORDER BY due_at, event LIMIT $4 {{skip locked}}`
+	leaseDelivery   statement = `UPDATE deliveries SET lease = $4, due_at = $5 WHERE center = $1 AND event = $2 AND webhook = $3`
 	releaseDelivery statement = `UPDATE deliveries SET due_at = $5, lease = 0
 		WHERE center = $1 AND event = $2 AND webhook = $3 AND lease = $4 AND state + 0 = 1`
 	takeOverLeases statement = `UPDATE deliveries SET due_at = $3, lease = 0
@@ -92,7 +92,7 @@ func (s *Store) Claim(ctx context.Context, now time.Time, webhook hook.WebhookNu
 		return nil, nil
 	}
 	c := &claim{store: s, webhook: w, now: now, limit: limit}
-	if err := s.outcomes.commit(ctx, beside{steps{c.lease, c.read}}); err != nil {
+	if err := s.outcomes.commit(ctx, c); err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
 	return c.claimed, nil
@@ -106,7 +106,24 @@ type claim struct {
 	claimed []*hook.Delivery
 }
 
-func (c *claim) lease(b batch) {
+func (c *claim) weight() int { return c.limit }
+
+// share names the webhook: two claims must not find the same deliveries.
+func (c *claim) share(with func(thing)) bool {
+	with(thing{center: c.webhook.ContactCenter, key: fmt.Sprint("claim ", c.webhook.Number)})
+	return true
+}
+
+func (c *claim) stage(n int, b batch) (more bool) {
+	if n == 0 {
+		c.find(b)
+		return true
+	}
+	c.lease(b)
+	return false
+}
+
+func (c *claim) find(b batch) {
 	c.claimed = c.claimed[:0]
 	if w, ok := c.store.WebhookByNumber(c.webhook.Number); !ok || !w.Enabled || w.Deleted() {
 		return // another process has disabled it since
@@ -117,12 +134,13 @@ func (c *claim) lease(b batch) {
 		err := r(&d.Event.Serial, &d.Attempts, &d.Base)
 		c.claimed = append(c.claimed, d)
 		return err
-	}, c.webhook.ContactCenter, c.webhook.Number, milli(c.now), c.limit, lease.Token, milli(lease.Until))
+	}, c.webhook.ContactCenter, c.webhook.Number, milli(c.now), c.limit)
 }
 
-func (c *claim) read(b batch) {
+func (c *claim) lease(b batch) {
 	slices.SortFunc(c.claimed, func(x, y *hook.Delivery) int { return int(x.Event.Serial - y.Event.Serial) })
 	for _, d := range c.claimed {
+		b.exec(leaseDelivery, nil, c.webhook.ContactCenter, d.Event.Serial, c.webhook.Number, d.Lease.Token, milli(d.Lease.Until))
 		b.query(selectEvent, func(r row) (err error) {
 			d.Event, err = c.store.scanEvent(r)
 			return err

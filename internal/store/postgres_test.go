@@ -82,8 +82,8 @@ func explain(t *testing.T, s *storetest.Opened, calls map[string][]any) {
 		if byKey.MatchString(strings.ReplaceAll(text, "\n", " ")) && !strings.Contains(all, "using deliveries_pkey") {
 			t.Errorf("%s\ndoes not find the delivery by its key:\n\t%s", text, all)
 		}
-		if strings.HasPrefix(text, "WITH due AS") && !regexp.MustCompile(`deliveries_due on deliveries( \w+)?\n\s+Index Cond: .*due_at <= `).MatchString(all) {
-			t.Errorf("a claim does not read the index of what is due:\n\t%s", all)
+		if text == store.ClaimDue && (!regexp.MustCompile(`deliveries_due on deliveries\n\s+Index Cond: .*due_at <= `).MatchString(all) || strings.Contains(all, "Sort")) {
+			t.Errorf("a claim does not read the index of what is due, in its order:\n\t%s", all)
 		}
 	}
 }

@@ -90,7 +90,7 @@ CREATE TABLE deliveries (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000
 );
-CREATE INDEX deliveries_due ON deliveries (center, webhook, due_at) WHERE state = 1;
+CREATE INDEX deliveries_due ON deliveries (center, webhook, due_at, event) WHERE state = 1;
 CREATE INDEX deliveries_waiting ON deliveries (center, waits_for, webhook) WHERE state = 2;
 CREATE INDEX deliveries_exhausted ON deliveries (center, event) WHERE state = 3;
 
