@@ -189,7 +189,7 @@ func (e *postgresEngine) work(how manner, f func(*postgresBatch) error) (err err
 		if how == together && brokenOff(err) {
 			return err
 		}
-		if !brokenOff(err) && !e.shape.again(err, e.log) {
+		if lost := new(lostError); !brokenOff(err) && !errors.As(err, &lost) && !e.shape.again(err, e.log) {
 			break
 		}
 	}
@@ -228,6 +228,9 @@ func (e *postgresEngine) workOnce(how manner, f func(*postgresBatch) error) (err
 	if err == nil && !b.committed {
 		b.commit()
 		err = b.flush()
+	}
+	if (!b.committed || how == reading) && ctx.Err() == nil && connectionLost(err) {
+		err = &lostError{err} // the server ends a session whose transaction idles too long: this node was too slow, or frozen
 	}
 	if own := new(taskError); b.committed && errors.As(err, &own) {
 		err = fmt.Errorf("%w: read after the commit: %w", hook.ErrUnavailable, err)

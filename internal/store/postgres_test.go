@@ -378,6 +378,26 @@ func TestSharedSerials(t *testing.T) {
 	})
 }
 
+// A transaction whose connection is ended before the commit is begun anew, and nobody is told; one that fails each time is not
+// begun for ever.
+func TestPostgresConnectionEnded(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		if e.Name != "postgres" {
+			return // there is no connection to lose
+		}
+		s := e.Open(t)
+		must(t, s.Write(t.Context(), `CREATE SEQUENCE tries`))
+		must(t, s.Write(t.Context(), `SELECT CASE WHEN nextval('tries') = 1 THEN pg_terminate_backend(pg_backend_pid()) END`))
+		wantError(t, s.Write(t.Context(), `SELECT pg_terminate_backend(pg_backend_pid()) WHERE nextval('tries') > 0`), hook.ErrUnavailable)
+		tries, err := s.Numbers(`SELECT last_value FROM tries`)
+		if diff := cmp.Diff([]int64{2 + 5}, tries); diff != "" || err != nil {
+			t.Errorf("%v, tries (-want +got):\n%s", err, diff)
+		}
+		must(t, s.Ready(t.Context()))
+		change(t, s, moment(), create(newInteraction(), "q"))
+	})
+}
+
 // A text that PostgreSQL cannot hold is kept as far as it can.
 func TestPostgresTexts(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {

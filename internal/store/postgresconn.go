@@ -59,6 +59,22 @@ func brokenOff(err error) bool {
 	return errors.As(err, &e) && (e.Code == pgSerializationFailure || e.Code == pgDeadlockDetected)
 }
 
+// lostError says that a connection was lost before the commit was sent: nothing was committed.
+type lostError struct{ error }
+
+func (e *lostError) Unwrap() error { return e.error }
+
+// connectionLost reports whether an error is that of a connection that broke or was ended, and not one of a statement or a
+// task.
+func connectionLost(err error) bool {
+	var said *pgconn.PgError
+	var own *taskError
+	if errors.As(err, &said) {
+		return said.Code == pgTerminated
+	}
+	return err != nil && !errors.As(err, &own)
+}
+
 // again reports whether a transaction that failed is worth beginning anew in another way: nothing of it was committed.
 func (s *postgresShape) again(err error, log *slog.Logger) bool {
 	var e *pgconn.PgError
@@ -447,6 +463,7 @@ const (
 	pgLockNotAvailable = "55P03"
 	pgReadOnly         = "25006"
 	pgIdleTimeout      = "25P03"
+	pgTerminated       = "57P01"
 )
 
 // translatePostgres turns a driver's error into one that callers know. Whatever the server itself did not say is a lost or
