@@ -214,6 +214,9 @@ func TestCrashWhileReceiverIsDown(t *testing.T) {
 			// The new process must try, fail and record its failures before the receiver is back.
 			r.ledger.await(ctx, "the receiver to refuse again", func() bool { return r.ledger.lives[len(r.ledger.lives)-1].refused > 1 || r.ledger.owed == 0 })
 			r.ledger.set(up)
+			// The circuit is open, over kills too. A probe must find the receiver up before it is down again, or the waits between
+			// probes grow and grow.
+			r.ledger.await(ctx, "a probe to close the circuit", func() bool { return r.ledger.lives[len(r.ledger.lives)-1].posts > 0 || r.ledger.owed == 0 })
 		}
 	}
 	wait()

@@ -156,3 +156,11 @@ func (c *catalogue) loadCircuits(e engine) error {
 	c.circuits = circuits
 	return nil
 }
+
+// freeProbes makes the next probe of each open circuit due.
+const freeProbes statement = `UPDATE webhooks SET probe_at = $1 WHERE open_since <> 0 AND probe_at > $1`
+
+// takeOverProbes frees the right to probe that a dead process had taken. It is for a store that one process owns.
+func (s *Store) takeOverProbes(now time.Time) task {
+	return steps{func(b batch) { b.exec(freeProbes, nil, milli(now)) }}
+}

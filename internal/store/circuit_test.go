@@ -58,7 +58,7 @@ func seesCircuit(t testing.TB, s *storetest.Opened, w *hook.Webhook, want hook.C
 // it is changes nothing, and then sees what it is.
 func TestCircuitIsKept(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
-		s, now := e.Open(t), moment()
+		s, now := e.Open(t), moment().Add(-time.Hour) // all rights to probe have ended
 		w, other := webhook(t, s, theCenter), webhook(t, s, theCenter)
 		opened := hook.OpenCircuit(now, &w.Settings.Retry)
 		probing := opened.Probing(now.Add(5*time.Second), &w.Settings)
@@ -322,6 +322,28 @@ func TestClosedCircuitsCostNothing(t *testing.T) {
 		deliver(t, s, now, w)
 		if touched.Load() != 0 {
 			t.Errorf("%d statements about circuits", touched.Load())
+		}
+	})
+}
+
+// The right to probe dies with the process that took it: at once where a store belongs to one process, and else when it ends, for
+// others may be alive.
+func TestCircuitProbeOfDeadProcess(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t)
+		w := webhook(t, s, theCenter)
+		now := time.Now().UTC().Truncate(time.Millisecond)
+		open := hook.OpenCircuit(now, &w.Settings.Retry)
+		right := open.Probing(now.Add(time.Hour), &w.Settings)
+		swap(t, s, w, hook.Circuit{}, open)
+		swap(t, s, w, open, right)
+		s.Reopen(t)
+		kept, ok := s.WebhookByNumber(w.Number)
+		if !ok || !kept.Circuit.Since.Equal(right.Since) || kept.Circuit.Wait != right.Wait {
+			t.Fatalf("the circuit is %+v, want %+v but for its probe", kept.Circuit, right)
+		}
+		if free := !kept.Circuit.ProbeAt.After(time.Now()); free == e.Shared {
+			t.Errorf("the next probe is due at %v, and the right ends at %v", kept.Circuit.ProbeAt, right.ProbeAt)
 		}
 	})
 }

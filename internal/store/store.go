@@ -22,6 +22,8 @@ const (
 	// catalogueCheckEvery is how often a process looks whether another one has changed webhooks: so old is what the delivery
 	// engine knows of them at most. Changes of interactions look for themselves.
 	catalogueCheckEvery = time.Second
+	// maintainRest is how long is waited after that failed: a database that is away is not reported several times a second.
+	maintainRest = 5 * time.Second
 	// maintainEvery is how often the engine may tidy up beside the writer.
 	maintainEvery = 250 * time.Millisecond
 )
@@ -102,6 +104,11 @@ func (s *Store) start(now time.Time) error {
 	if err := s.ensureDefaultCenter(now); err != nil {
 		return fmt.Errorf("make the default contact centre: %w", err)
 	}
+	if !s.engine.traits().shared {
+		if err := s.engine.transact([]task{s.takeOverProbes(now)}); err != nil {
+			return fmt.Errorf("take over probes: %w", err)
+		}
+	}
 	if err := s.catalogue.load(s.engine); err != nil {
 		return fmt.Errorf("read webhooks: %w", err)
 	}
@@ -162,7 +169,7 @@ func (s *Store) Run(ctx context.Context) error {
 func (s *Store) maintain(ctx context.Context) {
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
-	pruned, checked := time.Now(), time.Now()
+	pruned, checked, resting := time.Now(), time.Now(), time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
@@ -172,14 +179,12 @@ func (s *Store) maintain(ctx context.Context) {
 				s.options.Log.Warn("reading circuits anew failed; it will be tried again", "error", err)
 			}
 		case now := <-tick.C:
-			if err := s.engine.maintain(); err != nil {
-				s.options.Log.Warn("maintaining the store failed; it will be tried again", "error", err)
+			if now.Before(resting) {
+				continue
 			}
-			if s.engine.traits().shared && now.Sub(checked) >= catalogueCheckEvery {
-				checked = now
-				if err := s.freshen(); err != nil {
-					s.options.Log.Warn("reading webhooks anew failed; it will be tried again", "error", err)
-				}
+			if err := s.maintainOnce(now, &checked); err != nil {
+				resting = now.Add(maintainRest)
+				s.options.Log.Warn("maintaining the store failed; it will be tried again", "error", err)
 			}
 			if now.Sub(pruned) >= answersPruneEvery {
 				pruned = now
@@ -187,6 +192,19 @@ func (s *Store) maintain(ctx context.Context) {
 			}
 		}
 	}
+}
+
+func (s *Store) maintainOnce(now time.Time, checked *time.Time) error {
+	if err := s.engine.maintain(); err != nil {
+		return err
+	}
+	if s.engine.traits().shared && now.Sub(*checked) >= catalogueCheckEvery {
+		*checked = now
+		if err := s.freshen(); err != nil {
+			return fmt.Errorf("read webhooks anew: %w", err)
+		}
+	}
+	return nil
 }
 
 // Close closes the database. [Store.Run] must have returned.
