@@ -219,25 +219,22 @@ func (c *committer) fill(first *ticket) []*ticket {
 // runGroups runs a group, or as many as it takes where the engine executes tasks beside each other. Tasks that cannot be are
 // in transactions of their own: in one, the later of them would take its locks out of the order.
 func (c *committer) runGroups(group []*ticket) {
-	if !c.beside {
-		c.runGroup(group)
-		return
-	}
 	tasks := make([]task, len(group))
 	for i, tk := range group {
 		tasks[i] = tk.task
 	}
+	if !c.beside {
+		c.runGroup(group, tasks)
+		return
+	}
 	for _, wave := range waves(tasks) {
-		c.runGroup(group[:len(wave)])
+		c.runGroup(group[:len(wave)], wave)
 		group = group[len(wave):]
 	}
 }
 
-func (c *committer) runGroup(group []*ticket) {
-	tasks := make([]task, len(group))
-	for i, tk := range group {
-		tasks[i] = tk.task
-	}
+// runGroup runs the tasks of a group as one transaction and answers their callers.
+func (c *committer) runGroup(group []*ticket, tasks []task) {
 	err := c.transact(tasks)
 	if err != nil && !errors.Is(err, hook.ErrUnavailable) && len(group) > 1 {
 		c.runAlone(group)

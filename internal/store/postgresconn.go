@@ -70,7 +70,7 @@ func connectionLost(err error) bool {
 	var said *pgconn.PgError
 	var own *taskError
 	if errors.As(err, &said) {
-		return said.Code == pgTerminated
+		return said.Code == pgTerminated || said.Code == pgIdleTimeout
 	}
 	return err != nil && !errors.As(err, &own)
 }
@@ -82,8 +82,6 @@ func (s *postgresShape) again(err error, log *slog.Logger) bool {
 		return false
 	}
 	switch e.Code {
-	case pgIdleTimeout:
-		return true // this node was too slow, or frozen
 	case pgNoSuchStatement, pgDuplicateStatement:
 		if s.unprepared.CompareAndSwap(false, true) {
 			log.Info("there is a pooler before the database that does not keep prepared statements; going on without them")
