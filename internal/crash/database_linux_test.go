@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -73,21 +72,7 @@ func newSmallDisk(t *testing.T) (*smallDisk, error) {
 func (d *smallDisk) ballast() string { return filepath.Join(d.folder, "ballast") }
 
 // fill leaves no space; free makes space again.
-func (d *smallDisk) fill() error {
-	f, err := os.Create(d.ballast())
-	if err != nil {
-		return fmt.Errorf("make ballast: %w", err)
-	}
-	defer f.Close()
-	for chunk := make([]byte, 1<<20); len(chunk) > 0; {
-		if _, err := f.Write(chunk); errors.Is(err, syscall.ENOSPC) {
-			chunk = chunk[:len(chunk)/2]
-		} else if err != nil {
-			return fmt.Errorf("write ballast: %w", err)
-		}
-	}
-	return nil
-}
+func (d *smallDisk) fill() error { return fillDisk(d.ballast()) }
 
 func (d *smallDisk) free() error { return os.Remove(d.ballast()) }
 

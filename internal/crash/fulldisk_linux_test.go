@@ -95,23 +95,26 @@ func smallFileSystem(dir string) disk {
 			s.wrap = []string{"sh", "-c", `mount -t tmpfs -o size=32m tmpfs "$0" && exec "$@"`, dir}
 			s.attributes = ownMounts()
 		},
-		fill: func(p *process) error {
-			f, err := os.Create(ballast(p))
-			if err != nil {
-				return fmt.Errorf("make ballast: %w", err)
-			}
-			defer f.Close()
-			for chunk := make([]byte, 1<<20); len(chunk) > 0; {
-				if _, err := f.Write(chunk); errors.Is(err, syscall.ENOSPC) {
-					chunk = chunk[:len(chunk)/2]
-				} else if err != nil {
-					return fmt.Errorf("write ballast: %w", err)
-				}
-			}
-			return nil
-		},
+		fill: func(p *process) error { return fillDisk(ballast(p)) },
 		free: func(p *process) error { return os.Remove(ballast(p)) },
 	}
+}
+
+// fillDisk writes to a file until its file system has no space left.
+func fillDisk(file string) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return fmt.Errorf("make ballast: %w", err)
+	}
+	defer f.Close()
+	for chunk := make([]byte, 1<<20); len(chunk) > 0; {
+		if _, err := f.Write(chunk); errors.Is(err, syscall.ENOSPC) {
+			chunk = chunk[:len(chunk)/2]
+		} else if err != nil {
+			return fmt.Errorf("write ballast: %w", err)
+		}
+	}
+	return nil
 }
 
 // ownMounts gives a process its own view of what is mounted, and, where that takes it, of who is root.
