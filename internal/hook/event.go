@@ -13,14 +13,18 @@ type Event struct {
 	Serial        Serial
 	ContactCenter ContactCenterNumber
 	// CenterID is the contact centre's public id, which every POST names in x-ccid.
-	CenterID      ContactCenterID
-	Kind          interaction.Event
+	CenterID ContactCenterID
+	Kind     interaction.Event
+	// Notice is what a notice is about, where it is made; what is read from the store does not say it.
+	Notice        NoticeKind
 	Interaction   Serial
 	InteractionID InteractionID
 	Media         interaction.MediaType
 	Subtype       interaction.Subtype
 	OperationID   OperationID
 	OccurredAt    time.Time
+	// Trace is that of the request which made it; the zero value where nobody traces.
+	Trace Trace
 	// Payload is the exact body of a POST that carries this event alone.
 	Payload []byte
 }

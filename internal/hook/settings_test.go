@@ -132,7 +132,9 @@ func TestValidSettings(t *testing.T) {
 func TestEveryWrongSettingIsNamedAtOnce(t *testing.T) {
 	s := hook.Settings{
 		URL: "ftp://receiver.example/", Description: "\x00",
-		Events: []interaction.Event{"BEGUN"}, MediaTypes: []interaction.MediaType{"voice"}, Subtypes: []interaction.Subtype{"Fax"},
+		Filter: hook.Filter{
+			Events: []interaction.Event{"BEGUN"}, MediaTypes: []interaction.MediaType{"voice"}, Subtypes: []interaction.Subtype{"Fax"},
+		},
 		Retry:   hook.Retry{Attempts: -1, Backoff: math.NaN(), Jitter: math.NaN()},
 		Success: "3xx", RateLimit: -1, Batch: hook.Batch{Linger: -1},
 		Signatures: []hook.Signature{"md5"}, Metadata: []hook.Metadata{"mood"},

@@ -23,7 +23,25 @@ type Webhook struct {
 	UpdatedAt time.Time
 	// DeletedAt is zero while the webhook exists. A deleted one gets no new deliveries; its history stays readable.
 	DeletedAt time.Time
+	// Disabled is when and why the server disabled it; the zero value when it did not, or it was enabled since.
+	Disabled Disabled
 }
+
+// Disabled is when and why the server disabled a webhook.
+type Disabled struct {
+	At  time.Time
+	For DisabledFor
+}
+
+// DisabledFor is why the server disabled a webhook.
+type DisabledFor int
+
+// The reasons. Their numbers are stored and never change.
+const (
+	DisabledByHand  DisabledFor = 0 // DisabledByHand is not the server's doing.
+	DisabledFailing DisabledFor = 1 // DisabledFailing is a receiver that failed for longer than [Disable] allows.
+	DisabledGone    DisabledFor = 2 // DisabledGone is a receiver that answered 410 Gone.
+)
 
 // Deleted reports whether the webhook was deleted.
 func (w *Webhook) Deleted() bool { return !w.DeletedAt.IsZero() }
@@ -32,8 +50,13 @@ func (w *Webhook) Deleted() bool { return !w.DeletedAt.IsZero() }
 // until it is enabled.
 func (w *Webhook) Wants(e *Event) bool {
 	s := &w.Settings
-	return !w.Deleted() &&
-		wants(s.Events, e.Kind) && wants(s.MediaTypes, e.Media) && wants(s.Subtypes, e.Subtype)
+	if w.Deleted() || (s.Purpose == PurposeNotices) != (e.Kind == KindNotice) {
+		return false
+	}
+	if e.Kind == KindNotice {
+		return wants(s.Notices, e.Notice)
+	}
+	return wants(s.Events, e.Kind) && wants(s.MediaTypes, e.Media) && wants(s.Subtypes, e.Subtype)
 }
 
 // wants reports whether a filter lets a value through; an empty filter lets everything through.
@@ -79,16 +102,53 @@ type Batch struct {
 	Linger Duration `json:"linger"`
 }
 
+// Purpose is what a webhook is for.
+type Purpose string
+
+// The purposes.
+const (
+	PurposeInteractions Purpose = "interactions" // PurposeInteractions is for the events of interactions.
+	PurposeNotices      Purpose = "notices"      // PurposeNotices is for notices of the server's own, about its other webhooks.
+)
+
+// Filter says which events a webhook gets; an empty list lets everything through.
+type Filter struct {
+	Events     []interaction.Event     `json:"events,omitempty"`
+	MediaTypes []interaction.MediaType `json:"mediaTypes,omitempty"`
+	Subtypes   []interaction.Subtype   `json:"subtypes,omitempty"`
+	// Notices are for [PurposeNotices], and the others are not.
+	Notices []NoticeKind `json:"notices,omitempty"`
+}
+
+// BreakerLimits say when a webhook's circuit opens: after so many failures in a row, or when so large a share of the attempts of
+// a minute failed, of at least so many. Zero values mean the defaults.
+type BreakerLimits struct {
+	Failures int     `json:"failures,omitempty"`
+	Share    float64 `json:"share,omitempty"`
+	Minimum  int     `json:"minimum,omitempty"`
+}
+
+// Disable says when the server disables a webhook; the zero value is never.
+type Disable struct {
+	// After is how long its circuit has been open; zero is for ever.
+	After Duration `json:"after,omitempty"`
+	// OnGone is whether an answer of 410 Gone disables it at once (RFC 9110, section 15.5.11).
+	OnGone bool `json:"onGone,omitempty"`
+}
+
 // Settings is everything about a webhook that a contact centre chooses (specification, section 4).
 type Settings struct {
-	URL            string                  `json:"url"`
-	Description    string                  `json:"description,omitempty"`
-	Events         []interaction.Event     `json:"events,omitempty"`
-	MediaTypes     []interaction.MediaType `json:"mediaTypes,omitempty"`
-	Subtypes       []interaction.Subtype   `json:"subtypes,omitempty"`
-	RequestTimeout Duration                `json:"requestTimeout"`
-	Retry          Retry                   `json:"retry"`
-	Success        Success                 `json:"success"`
+	URL         string `json:"url"`
+	Description string `json:"description,omitempty"`
+	// Purpose is what the webhook is for; empty means [PurposeInteractions]. It never changes.
+	Purpose Purpose `json:"purpose,omitempty"`
+	Filter
+	RequestTimeout Duration `json:"requestTimeout"`
+	Retry          Retry    `json:"retry"`
+	Success        Success  `json:"success"`
+	// Breaker says when the circuit opens, and Disable when the webhook is disabled by the server.
+	Breaker BreakerLimits `json:"circuitBreaker,omitzero"`
+	Disable Disable       `json:"disable,omitzero"`
 	// Concurrency is how many POSTs may be in flight, per node.
 	Concurrency int `json:"concurrency"`
 	// RateLimit is how many POSTs may begin per second, per node; zero means no limit.
@@ -128,4 +188,12 @@ func (p Preset) Apply(s *Settings) (ok bool) {
 	s.RequestTimeout = Duration(10 * time.Second)
 	s.Retry = Retry{Timeout: Duration(5 * time.Second), Attempts: 5, Backoff: 1, MaxTimeout: Duration(5 * time.Second), Jitter: 0}
 	return true
+}
+
+// DisableAt returns when the server disables the webhook if its circuit stays open; the zero time is never.
+func (w *Webhook) DisableAt() time.Time {
+	if !w.Enabled || w.Deleted() || !w.Circuit.Open() || w.Settings.Disable.After == 0 {
+		return time.Time{}
+	}
+	return w.Circuit.Since.Add(time.Duration(w.Settings.Disable.After))
 }

@@ -60,16 +60,16 @@ func TestWantsByExample(t *testing.T) {
 		want    bool
 	}{
 		"no filter":           {hook.Webhook{Enabled: true}, true},
-		"empty filters":       {hook.Webhook{Settings: hook.Settings{Events: []interaction.Event{}, Subtypes: []interaction.Subtype{}}}, true},
+		"empty filters":       {hook.Webhook{Settings: hook.Settings{Filter: hook.Filter{Events: []interaction.Event{}, Subtypes: []interaction.Subtype{}}}}, true},
 		"disabled":            {hook.Webhook{Enabled: false}, true}, // held until it is enabled
 		"deleted":             {hook.Webhook{Enabled: true, DeletedAt: noon()}, false},
-		"the event":           {hook.Webhook{Settings: hook.Settings{Events: []interaction.Event{"STARTED"}}}, true},
-		"another event":       {hook.Webhook{Settings: hook.Settings{Events: []interaction.Event{"FINISHED"}}}, false},
-		"the media type":      {hook.Webhook{Settings: hook.Settings{MediaTypes: []interaction.MediaType{"email", "chat"}}}, true},
-		"another media type":  {hook.Webhook{Settings: hook.Settings{MediaTypes: []interaction.MediaType{"email"}}}, false},
-		"the subtype":         {hook.Webhook{Settings: hook.Settings{Subtypes: []interaction.Subtype{"SMS"}}}, true},
-		"another subtype":     {hook.Webhook{Settings: hook.Settings{Subtypes: []interaction.Subtype{"WhatsApp", "Outbound"}}}, false},
-		"one filter of three": {hook.Webhook{Settings: hook.Settings{Events: []interaction.Event{"STARTED"}, MediaTypes: []interaction.MediaType{"chat"}, Subtypes: []interaction.Subtype{"Outbound"}}}, false},
+		"the event":           {hook.Webhook{Settings: hook.Settings{Filter: hook.Filter{Events: []interaction.Event{"STARTED"}}}}, true},
+		"another event":       {hook.Webhook{Settings: hook.Settings{Filter: hook.Filter{Events: []interaction.Event{"FINISHED"}}}}, false},
+		"the media type":      {hook.Webhook{Settings: hook.Settings{Filter: hook.Filter{MediaTypes: []interaction.MediaType{"email", "chat"}}}}, true},
+		"another media type":  {hook.Webhook{Settings: hook.Settings{Filter: hook.Filter{MediaTypes: []interaction.MediaType{"email"}}}}, false},
+		"the subtype":         {hook.Webhook{Settings: hook.Settings{Filter: hook.Filter{Subtypes: []interaction.Subtype{"SMS"}}}}, true},
+		"another subtype":     {hook.Webhook{Settings: hook.Settings{Filter: hook.Filter{Subtypes: []interaction.Subtype{"WhatsApp", "Outbound"}}}}, false},
+		"one filter of three": {hook.Webhook{Settings: hook.Settings{Filter: hook.Filter{Events: []interaction.Event{"STARTED"}, MediaTypes: []interaction.MediaType{"chat"}, Subtypes: []interaction.Subtype{"Outbound"}}}}, false},
 	} {
 		if got := test.webhook.Wants(&started); got != test.want {
 			t.Errorf("%s: got %v", name, got)

@@ -10,7 +10,7 @@ import (
 // The wire's words are stored as numbers: their place in these lists, from 1; 0 is none. A list only ever grows at its end.
 
 func kindList() []interaction.Event {
-	return []interaction.Event{interaction.EventStarted, interaction.EventFinished}
+	return []interaction.Event{interaction.EventStarted, interaction.EventFinished, hook.KindNotice}
 }
 
 func mediaList() []interaction.MediaType {

@@ -56,20 +56,26 @@ type copyTable struct {
 // and compatibility is the schema's own. A test compares the columns with those of both databases.
 func copyTables() []*copyTable {
 	return []*copyTable{
-		describe("contact_centers", "number", "number:integer id:text name:text created_at:big"),
+		describe("contact_centers", "number", "number:integer id:text name:text created_at:big settings:text updated_at:big"),
 		describe("api_keys", "id", "id:uuid center:integer name:text hash:bytes created_at:big"),
 		describe("webhooks", "center number", `center:integer number:integer id:uuid settings:text secret:text enabled:small
-			created_at:big updated_at:big deleted_at:big open_since:big probe_at:big probe_wait:big`),
+			created_at:big updated_at:big deleted_at:big open_since:big probe_at:big probe_wait:big
+			disabled_at:big disabled_for:small`),
 		describe("interactions", "center serial", `center:integer serial:big id:uuid session_id:uuid media:small subtype:small state:small
 			queue:text agent:text content:text created_at:big submitted_at:big started_event:big
 			stopped_at:big stopped_by:small stop_reason:text finished_event:big`),
-		describe("events", "center serial", "center:integer serial:big interaction:big kind:small operation_id:uuid occurred_at:big payload:bytes"),
+		describe("events", "center serial", "center:integer serial:big interaction:big kind:small operation_id:uuid occurred_at:big payload:bytes trace:bytes"),
 		describe("deliveries", "center event webhook", `center:integer event:big webhook:integer state:small due_at:big lease:big
 			waits_for:big followed:small attempts:integer base:integer`),
 		describe("attempts", "center event webhook number", `center:integer event:big webhook:integer number:integer
 			started_at:big duration_us:big status:small failure:small error:text response:bytes`),
 		describe("answers", "center key", "center:integer key:text fingerprint:bytes status:integer body:bytes at:big"),
 		describe("retention", "center", "center:integer passed:big began_at:big"),
+		describe("trims", "center what", "center:integer what:small passed:big began_at:big"),
+		describe("notice_marks", "center kind webhook", "center:integer kind:small webhook:integer last_at:big held_back:big"),
+		describe("replays", "center id", `center:integer id:uuid webhook:integer filter:text rate:integer dry_run:small state:small actor:text
+			created_at:big updated_at:big finished_at:big due_at:big passed:big matched:big replayed:big skipped:big`),
+		describe("audit", "center serial", "center:integer serial:big at:big actor:text action:text subject:text before:text after:text"),
 		describe("catalogue", "version", "version:big circuits:big"),
 	}
 }

@@ -8,22 +8,31 @@ import (
 )
 
 const (
-	insertEvent statement = `INSERT INTO events (center, serial, interaction, kind, operation_id, occurred_at, payload)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)`
-	selectEvents statement = `SELECT e.center, e.serial, e.kind, e.operation_id, e.occurred_at, e.payload, i.serial, i.id, i.media, i.subtype
+	insertEvent statement = `INSERT INTO events (center, serial, interaction, kind, operation_id, occurred_at, payload, trace)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	eventColumns           = `SELECT e.center, e.serial, e.kind, e.operation_id, e.occurred_at, e.payload, e.trace`
+	selectEvents statement = eventColumns + `, i.serial, i.id, i.media, i.subtype
 		FROM events e JOIN interactions i ON i.center = e.center AND i.serial = e.interaction`
-	selectEvent       statement = selectEvents + ` WHERE e.center = $1 AND e.serial = $2`
+	// selectEvent finds notices, too, which have no interaction.
+	selectEvent statement = eventColumns + `, coalesce(i.serial, 0), coalesce(i.id, e.operation_id), coalesce(i.media, 0), coalesce(i.subtype, 0)
+		FROM events e LEFT JOIN interactions i ON i.center = e.center AND i.serial = e.interaction WHERE e.center = $1 AND e.serial = $2`
 	selectEventsAfter statement = selectEvents + ` WHERE e.center = $1 AND e.serial > $2 ORDER BY e.serial LIMIT $3`
 )
 
 func queueInsertEvent(b batch, e *hook.Event) {
-	b.exec(insertEvent, nil, e.ContactCenter, e.Serial, e.Interaction, encode(kindList(), e.Kind), e.OperationID.UUID, milli(e.OccurredAt), e.Payload)
+	b.exec(insertEvent, nil, e.ContactCenter, e.Serial, e.Interaction, encode(kindList(), e.Kind), e.OperationID.UUID, milli(e.OccurredAt), e.Payload, e.Trace.Append([]byte{}))
 }
 
 func (s *Store) scanEvent(r row) (*hook.Event, error) {
 	e := new(hook.Event)
 	var kind, occurred, media, subtype int64
-	err := r(&e.ContactCenter, &e.Serial, &kind, &e.OperationID.UUID, &occurred, &e.Payload, &e.Interaction, &e.InteractionID.UUID, &media, &subtype)
+	var trace []byte
+	err := r(&e.ContactCenter, &e.Serial, &kind, &e.OperationID.UUID, &occurred, &e.Payload, &trace,
+		&e.Interaction, &e.InteractionID.UUID, &media, &subtype)
+	e.Trace = hook.ParseTrace(trace)
+	if e.Interaction == 0 {
+		e.InteractionID = hook.InteractionID{}
+	}
 	e.CenterID, e.OccurredAt = s.catalogue.idOf(e.ContactCenter), fromMilli(occurred)
 	e.Kind, e.Media, e.Subtype = decode(kindList(), kind), decode(mediaList(), media), decode(subtypeList(), subtype)
 	return e, err

@@ -12,22 +12,23 @@ import (
 
 const (
 	selectWebhooks statement = `SELECT center, number, id, settings, secret, enabled, created_at, updated_at, deleted_at,
-		open_since, probe_at, probe_wait FROM webhooks`
+		open_since, probe_at, probe_wait, disabled_at, disabled_for FROM webhooks`
 	selectWebhook statement = selectWebhooks + ` WHERE center = $1 AND id = $2`
 	insertWebhook statement = `INSERT INTO webhooks (center, number, id, settings, secret, enabled, created_at, updated_at)
 		SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $6 FROM webhooks`
-	updateWebhook statement = `UPDATE webhooks SET settings = $3, secret = $4, enabled = $5, updated_at = $6, deleted_at = $7
+	updateWebhook statement = `UPDATE webhooks SET settings = $3, secret = $4, enabled = $5, updated_at = $6, deleted_at = $7,
+		disabled_at = $8, disabled_for = $9
 		WHERE center = $1 AND id = $2`
 )
 
 func scanWebhook(r row) (*hook.Webhook, error) {
 	w := new(hook.Webhook)
 	var settings, secret string
-	var created, updated, deleted int64
+	var created, updated, deleted, disabled, reason int64
 	var circuit storedCircuit
 	err := r(append([]any{
 		&w.ContactCenter, &w.Number, &w.ID.UUID, &settings, &secret, &w.Enabled, &created, &updated, &deleted,
-	}, circuit.dest()...)...)
+	}, append(circuit.dest(), &disabled, &reason)...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +37,7 @@ func scanWebhook(r row) (*hook.Webhook, error) {
 	}
 	w.Secret, w.Circuit = hook.NewSecret(secret), circuit.circuit()
 	w.CreatedAt, w.UpdatedAt, w.DeletedAt = fromMilli(created), fromMilli(updated), fromMilli(deleted)
+	w.Disabled = hook.Disabled{At: fromMilli(disabled), For: hook.DisabledFor(reason)}
 	return w, nil
 }
 
@@ -64,7 +66,7 @@ func (s *Store) EnableWebhook(ctx context.Context, center hook.ContactCenterNumb
 	return s.modifyWebhook(ctx, center, id, now, once, func(w *hook.Webhook) error {
 		w.Enabled = enabled
 		if enabled {
-			w.Circuit = hook.Circuit{}
+			w.Circuit, w.Disabled = hook.Circuit{}, hook.Disabled{}
 		}
 		return nil
 	})
@@ -145,7 +147,8 @@ func (w *webhookWrite) modify(b batch, now time.Time, change func(*hook.Webhook)
 	if err != nil {
 		return err
 	}
-	b.exec(updateWebhook, nil, w.center, w.id.UUID, settings, next.Secret.Reveal(), flag(next.Enabled), milli(now), milli(next.DeletedAt))
+	b.exec(updateWebhook, nil, w.center, w.id.UUID, settings, next.Secret.Reveal(), flag(next.Enabled), milli(now), milli(next.DeletedAt),
+		milli(next.Disabled.At), int64(next.Disabled.For))
 	if hook.ClosesCircuit(w.after, &next) {
 		b.exec(closeCircuit, nil, w.center, w.id.UUID)
 	}

@@ -22,8 +22,10 @@ func TestWebhookIsKept(t *testing.T) {
 		drafted := &hook.Webhook{
 			ID: hook.WebhookID{UUID: newUUID()}, ContactCenter: theCenter, Secret: hook.NewSecret("s\u00e9cret \"0123456789\""), Enabled: true,
 			Settings: hook.Settings{
-				URL: "https://receiver.example/?a=1&b=<2>", Description: "Zürich", Events: []interaction.Event{interaction.EventStarted},
-				MediaTypes: []interaction.MediaType{interaction.MediaChat}, Subtypes: []interaction.Subtype{interaction.SubtypeSMS},
+				URL: "https://receiver.example/?a=1&b=<2>", Description: "Zürich", Filter: hook.Filter{
+					Events:     []interaction.Event{interaction.EventStarted},
+					MediaTypes: []interaction.MediaType{interaction.MediaChat}, Subtypes: []interaction.Subtype{interaction.SubtypeSMS},
+				},
 				RequestTimeout: hook.Duration(time.Second), Success: hook.Success2xx, Concurrency: 7, RateLimit: 9,
 				Retry: hook.Retry{Timeout: hook.Duration(100 * time.Millisecond), Attempts: 3, Backoff: 1.5, MaxTimeout: hook.Duration(time.Hour), Jitter: 0.25},
 				Batch: hook.Batch{MaxEvents: 10, Linger: hook.Duration(5 * time.Millisecond)}, Signatures: []hook.Signature{hook.SignatureSHA1},

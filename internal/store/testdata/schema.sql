@@ -32,6 +32,24 @@ CREATE TABLE attempts (
     PRIMARY KEY (center, event, webhook, number)
 ) WITHOUT ROWID;
 
+CREATE INDEX attempts_by_failure ON attempts (center, failure, event, webhook) WHERE failure <> 0;
+
+CREATE INDEX attempts_by_status ON attempts (center, status, event, webhook) WHERE status <> 200;
+
+CREATE TABLE audit (
+    center  INTEGER NOT NULL,
+    serial  INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    actor   TEXT    NOT NULL,
+    action  TEXT    NOT NULL,
+    subject TEXT    NOT NULL,
+    before  TEXT    NOT NULL, -- as JSON, secrets redacted; empty: there was nothing
+    after   TEXT    NOT NULL,
+    PRIMARY KEY (center, serial)
+) WITHOUT ROWID;
+
+CREATE INDEX audit_by_subject ON audit (center, subject, serial);
+
 CREATE TABLE catalogue (version INTEGER NOT NULL, circuits INTEGER NOT NULL DEFAULT 1);
 
 CREATE TABLE compatibility (oldest INTEGER NOT NULL);
@@ -41,7 +59,7 @@ CREATE TABLE contact_centers (
     id         TEXT    NOT NULL UNIQUE,
     name       TEXT    NOT NULL,
     created_at INTEGER NOT NULL
-);
+, settings TEXT NOT NULL DEFAULT '{}', updated_at INTEGER NOT NULL DEFAULT 0);
 
 CREATE TABLE deliveries (
     center    INTEGER NOT NULL,
@@ -61,6 +79,8 @@ CREATE INDEX deliveries_due ON deliveries (center, webhook, due_at) WHERE state 
 
 CREATE INDEX deliveries_exhausted ON deliveries (center, event) WHERE state = 3;
 
+CREATE INDEX deliveries_exhausted_by_webhook ON deliveries (center, webhook, event) WHERE state = 3;
+
 CREATE INDEX deliveries_waiting ON deliveries (center, waits_for, webhook) WHERE state = 2;
 
 CREATE TABLE events (
@@ -70,9 +90,11 @@ CREATE TABLE events (
     kind         INTEGER NOT NULL,
     operation_id BLOB    NOT NULL,
     occurred_at  INTEGER NOT NULL,
-    payload      BLOB    NOT NULL,
+    payload      BLOB    NOT NULL, trace BLOB NOT NULL DEFAULT x'',
     PRIMARY KEY (center, serial)
 ) WITHOUT ROWID;
+
+CREATE INDEX events_notices ON events (center, serial) WHERE interaction = 0;
 
 CREATE TABLE interactions (
     center         INTEGER NOT NULL,
@@ -101,11 +123,50 @@ CREATE INDEX interactions_by_session ON interactions (center, session_id);
 
 CREATE INDEX interactions_open ON interactions (center, serial) WHERE stopped_at = 0;
 
+CREATE TABLE notice_marks (
+    center    INTEGER NOT NULL,
+    kind      INTEGER NOT NULL,
+    webhook   INTEGER NOT NULL,
+    last_at   INTEGER NOT NULL,
+    held_back INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (center, kind, webhook)
+) WITHOUT ROWID;
+
+CREATE TABLE replays (
+    center      INTEGER NOT NULL,
+    id          BLOB    NOT NULL,
+    webhook     INTEGER NOT NULL,
+    filter      TEXT    NOT NULL, -- which deliveries, as JSON
+    rate        INTEGER NOT NULL, -- deliveries per second; 0: as fast as it goes
+    dry_run     INTEGER NOT NULL,
+    state       INTEGER NOT NULL, -- 1 running, 2 paused, 3 finished, 4 cancelled
+    actor       TEXT    NOT NULL,
+    created_at  INTEGER NOT NULL,
+    updated_at  INTEGER NOT NULL,
+    finished_at INTEGER NOT NULL DEFAULT 0,
+    due_at      INTEGER NOT NULL DEFAULT 0, -- when its next batch may begin
+    passed      INTEGER NOT NULL DEFAULT 0, -- the event of the last delivery that was looked at
+    matched     INTEGER NOT NULL DEFAULT 0,
+    replayed    INTEGER NOT NULL DEFAULT 0,
+    skipped     INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (center, id)
+) WITHOUT ROWID;
+
+CREATE INDEX replays_due ON replays (due_at) WHERE state = 1;
+
 CREATE TABLE retention (
     center   INTEGER PRIMARY KEY,
     passed   INTEGER NOT NULL, -- the serial of the last one that was looked at
     began_at INTEGER NOT NULL  -- when the walk began at the first one
 );
+
+CREATE TABLE trims (
+    center   INTEGER NOT NULL,
+    what     INTEGER NOT NULL, -- 1 payloads, 2 attempts, 3 deliveries
+    passed   INTEGER NOT NULL, -- the serial of the last event that was looked at
+    began_at INTEGER NOT NULL,
+    PRIMARY KEY (center, what)
+) WITHOUT ROWID;
 
 CREATE TABLE webhooks (
     center     INTEGER NOT NULL,
@@ -116,7 +177,7 @@ CREATE TABLE webhooks (
     enabled    INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    deleted_at INTEGER NOT NULL DEFAULT 0, open_since INTEGER NOT NULL DEFAULT 0, probe_at INTEGER NOT NULL DEFAULT 0, probe_wait INTEGER NOT NULL DEFAULT 0,
+    deleted_at INTEGER NOT NULL DEFAULT 0, open_since INTEGER NOT NULL DEFAULT 0, probe_at INTEGER NOT NULL DEFAULT 0, probe_wait INTEGER NOT NULL DEFAULT 0, disabled_at INTEGER NOT NULL DEFAULT 0, disabled_for INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (center, number)
 ) WITHOUT ROWID;
 
