@@ -49,6 +49,7 @@ func law() []house {
 			own:    []string{"internal/hook", "interaction", "signature"},
 			others: []string{"golang.org/x/time", "github.com/prometheus/client_golang"},
 		},
+		{folder: "internal/trace", own: []string{"internal/hook"}, others: []string{"go.opentelemetry.io/otel", "go.opentelemetry.io/proto/otlp", "go.opentelemetry.io/contrib/propagators/b3"}},
 		{folder: "internal/egress", own: []string{"internal/hook"}, others: []string{"code.dny.dev/ssrf"}},
 		{
 			folder: "internal/api",
@@ -69,7 +70,7 @@ func law() []house {
 		{
 			folder: "internal/cli",
 			own: []string{
-				"internal/config", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress",
+				"internal/config", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/trace",
 				"internal/hook", "client", "receiver", "signature", "interaction",
 			},
 			others: []string{
@@ -97,6 +98,7 @@ func law() []house {
 			own:    []string{"internal/hook", "internal/pgtest", "client", "receiver", "signature", "interaction"},
 			others: []string{"github.com/jackc/pgx/v5", "github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog"},
 		},
+		{folder: "internal/trace/tracetest", others: []string{"go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"}},
 		{folder: "internal/pgtest", others: []string{"github.com/jackc/pgx/v5"}},
 		{folder: "internal/oracle", own: []string{"internal/hook", "signature", "interaction"}},
 		{folder: "deploy/test", others: []string{

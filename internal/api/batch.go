@@ -209,7 +209,7 @@ func (s *Server) changeInteractions(ctx context.Context, in *changesInput) (*ans
 	if len(in.changes) == 0 { // nothing for the store, and so nothing to keep
 		return answered(nil)
 	}
-	made, err := s.store.AcceptChanges(ctx, in.center.Number, in.now, in.changes, once(in.call, answered))
+	made, err := s.store.AcceptChanges(hook.WithTrace(ctx, s.checks.trace(in.r.Header)), in.center.Number, in.now, in.changes, once(in.call, answered))
 	if err != nil {
 		return nil, err
 	}

@@ -186,7 +186,7 @@ func (s *Server) accept(ctx context.Context, c *call, change hook.Change) (*answ
 		}
 		return s.doneInteraction(statusOf(change.Op), results[0].Interaction, c.center.ID)
 	}
-	results, err := s.store.AcceptChanges(ctx, c.center.Number, c.now, []hook.Change{change}, once(c, changed))
+	results, err := s.store.AcceptChanges(hook.WithTrace(ctx, s.checks.trace(c.r.Header)), c.center.Number, c.now, []hook.Change{change}, once(c, changed))
 	if err != nil {
 		return nil, err
 	}

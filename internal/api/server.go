@@ -41,6 +41,8 @@ type Options struct {
 	// CheckLease says why this server could never send under a webhook's settings, because its leases are too short for
 	// them, or nothing; nil means that all fit.
 	CheckLease func(*hook.Settings) error
+	// TraceOf finds the trace that a request belongs to in its headers; nil means that nobody traces.
+	TraceOf func(http.Header) hook.Trace
 	// PublicURL is the base of every selfUri, without a trailing slash; the store's must be the same.
 	PublicURL string
 	// Log gets one line per request at the level debug, and internal errors; nil means nothing is logged.
@@ -78,10 +80,12 @@ type Server struct {
 	waits   waits
 }
 
-// checks are the operator's rules about webhooks; those that are nil allow everything.
+// checks are what the server asks of the process around it: the operator's rules about webhooks, of which those that are nil allow
+// everything, and the trace of a request.
 type checks struct {
 	url   func(*url.URL) error
 	lease func(*hook.Settings) error
+	trace func(http.Header) hook.Trace
 }
 
 // waits is what requests that wait for events share.
@@ -96,7 +100,7 @@ type waits struct {
 // New makes a server. It starts nothing.
 func New(o Options) *Server {
 	s := &Server{
-		store: o.Store, tester: o.Tester, checks: checks{url: o.CheckURL, lease: o.CheckLease}, publicURL: o.PublicURL, version: o.Version,
+		store: o.Store, tester: o.Tester, checks: checks{url: o.CheckURL, lease: o.CheckLease, trace: o.TraceOf}, publicURL: o.PublicURL, version: o.Version,
 		log: o.Log, clock: o.Now, random: o.Random, mux: http.NewServeMux(),
 	}
 	s.waits.draining = make(chan struct{})
@@ -105,6 +109,9 @@ func New(o Options) *Server {
 	}
 	if s.clock == nil {
 		s.clock = time.Now
+	}
+	if s.checks.trace == nil {
+		s.checks.trace = func(http.Header) hook.Trace { return hook.Trace{} }
 	}
 	if s.random == nil {
 		s.random = rand.Reader

@@ -23,6 +23,7 @@ import (
 	"github.com/hookswitch/hookswitch/internal/egress"
 	"github.com/hookswitch/hookswitch/internal/hook"
 	"github.com/hookswitch/hookswitch/internal/store"
+	"github.com/hookswitch/hookswitch/internal/trace"
 )
 
 // The limits of the HTTP server. There is none on writing an answer: event streams go on for as long as somebody listens.
@@ -44,6 +45,8 @@ type node struct {
 	egress   *egress.Client
 	engine   *delivery.Engine
 	api      *api.Server
+	// tracer is nil when nothing is traced.
+	tracer *trace.Tracer
 }
 
 // openNode takes the address and opens the store. Nothing runs before [node.run], which also closes what is opened here.
@@ -52,7 +55,13 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	if n.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen); err != nil {
 		return nil, listenError(c.Listen, err)
 	}
-	n.store, err = store.Open(ctx, store.Options{Database: c.Database, PublicURL: n.publicURL(), Lease: c.Lease, Retention: c.Retention, Log: log})
+	traced, err := n.startTracing(ctx)
+	if err != nil {
+		return nil, errors.Join(err, n.listener.Close())
+	}
+	n.store, err = store.Open(ctx, store.Options{
+		Database: c.Database, PublicURL: n.publicURL(), Lease: c.Lease, Retention: c.Retention, Accepted: traced.accepted, Log: log,
+	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot use the store: %w", err), n.listener.Close())
 	}
@@ -63,13 +72,13 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.egress = egress.New(egress.Options{AllowPrivate: c.AllowPrivateTargets})
 	n.engine = delivery.New(delivery.Options{
-		Queue: n.store, Sender: n.egress, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(), Lease: c.Lease,
+		Queue: n.store, Sender: n.egress, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(), Lease: c.Lease, Tracer: traced.posts,
 		DrainTimeout: max(c.DrainTimeout-c.DrainTimeout/apiDrainShare, time.Millisecond), // zero would be its default
 	})
 	n.store.HandTo(n.engine)
 	n.api = api.New(api.Options{
 		Store: n.store, Tester: n.engine, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(),
-		CheckURL: n.egress.Check, CheckLease: c.CheckLease,
+		CheckURL: n.egress.Check, CheckLease: c.CheckLease, TraceOf: trace.FromHeader,
 	})
 	return n, nil
 }
@@ -138,6 +147,7 @@ func (n *node) publicURL() string {
 // so that whatever an outer part has accepted is still committed by an inner one. ready is called when requests are
 // served, with the admin key if one was made.
 func (n *node) run(ctx context.Context, ready func(newKey string)) (err error) {
+	defer n.stopTracing(ctx)
 	defer func() { err = errors.Join(err, n.store.Close()) }()
 	stopStore := start(ctx, n.store.Run)
 	defer func() { err = errors.Join(err, stopStore.stop()) }()

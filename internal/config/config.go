@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strings"
 	"time"
@@ -26,8 +27,17 @@ type Config struct {
 	Lease               time.Duration
 	// Retention is zero when interactions are kept for ever.
 	Retention time.Duration
+	Traces    Traces
 
 	settings []Setting
+}
+
+// Traces says where distributed traces go, and which.
+type Traces struct {
+	// Endpoint is nil when nothing is traced.
+	Endpoint *url.URL
+	// Sample is a share from 0 to 1.
+	Sample float64
 }
 
 // Log is how the log is written.
@@ -66,6 +76,8 @@ func keys() []key {
 		{name: "drain-timeout", set: into(func(c *Config) *time.Duration { return &c.DrainTimeout }, between(0, DrainTimeoutMax))},
 		{name: "lease", set: into(func(c *Config) *time.Duration { return &c.Lease }, between(LeaseMin, LeaseMax))},
 		{name: "retention", set: into(func(c *Config) *time.Duration { return &c.Retention }, zeroOr(between(RetentionShortest, RetentionLongest)))},
+		{name: "otlp-endpoint", set: into(func(c *Config) **url.URL { return &c.Traces.Endpoint }, parseEndpoint)},
+		{name: "trace-sample", set: into(func(c *Config) *float64 { return &c.Traces.Sample }, parseShare)},
 	}
 }
 

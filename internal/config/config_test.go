@@ -38,8 +38,11 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), len(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention}
-	want := []any{"127.0.0.1:8480", "hookswitch.db", "", "", 0, config.Log{Format: "text", Level: "info"}, 15 * time.Second, 90 * time.Second, 2160 * time.Hour}
+	got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), len(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.Traces}
+	want := []any{
+		"127.0.0.1:8480", "hookswitch.db", "", "", 0, config.Log{Format: "text", Level: "info"}, 15 * time.Second, 90 * time.Second, 2160 * time.Hour,
+		config.Traces{Sample: 1},
+	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -89,12 +92,14 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		"listen": "[::1]:9000", "database": "sqlite:/var/lib/h.db", "public-url": "https://hookswitch.example/base",
 		"admin-key": "a-key-of-some-length", "allow-private-targets": "10.0.0.0/8,127.0.0.1", "log-format": "json",
 		"log-level": "debug", "drain-timeout": "1m", "lease": "2m", "retention": "720h",
+		"otlp-endpoint": "http://127.0.0.1:4318", "trace-sample": "0.25",
 	}
 	want := []any{
 		"[::1]:9000", "sqlite:/var/lib/h.db", "https://hookswitch.example/base", "a-key-of-some-length",
 		"10.0.0.0/8 127.0.0.1/32",
 		config.Log{Format: "json", Level: "debug"},
 		time.Minute, 2 * time.Minute, 720 * time.Hour,
+		"http://127.0.0.1:4318", 0.25,
 	}
 	env, file := map[string]string{}, strings.Builder{}
 	for _, k := range config.Keys() {
@@ -112,7 +117,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention}
+			got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.Traces.Endpoint.String(), c.Traces.Sample}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -173,6 +178,11 @@ func TestBadValues(t *testing.T) {
 		{"drain-timeout", "-1s", "must be from 0s to 10m"},
 		{"lease", "1999ms", "must be from 2s to 10m"},
 		{"lease", "10m1ms", "must be from 2s to 10m"},
+		{"otlp-endpoint", "127.0.0.1:4318", "is not an absolute http or https URL, such as http://127.0.0.1:4318"},
+		{"otlp-endpoint", "http://a:b@c", "must not contain a user name or password: put credentials into OTEL_EXPORTER_OTLP_HEADERS"},
+		{"otlp-endpoint", "http://c?x", "must not contain a query (?…) or a fragment (#…)"},
+		{"trace-sample", "1.5", "is not a number from 0 to 1, such as 0.1"},
+		{"trace-sample", "NaN", "is not a number from 0 to 1, such as 0.1"},
 		{"retention", "59m", "must be from 1h to 876000h; or 0"},
 		{"retention", "90d", "is not a duration such as 500ms, 15s or 2m; or 0"},
 	}

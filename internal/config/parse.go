@@ -164,3 +164,29 @@ func zeroOr(parse func(string) (time.Duration, error)) func(string) (time.Durati
 		return d, nil
 	}
 }
+
+// parseEndpoint reads a collector's base URL; empty is none.
+func parseEndpoint(text string) (*url.URL, error) {
+	if text == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("is not an absolute http or https URL, such as http://127.0.0.1:4318")
+	case u.User != nil:
+		return nil, errors.New("must not contain a user name or password: put credentials into OTEL_EXPORTER_OTLP_HEADERS")
+	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return nil, errors.New("must not contain a query (?…) or a fragment (#…)")
+	}
+	return u, nil
+}
+
+// parseShare reads a number from 0 to 1.
+func parseShare(text string) (float64, error) {
+	share, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(share >= 0 && share <= 1) {
+		return 0, errors.New("is not a number from 0 to 1, such as 0.1")
+	}
+	return share, nil
+}

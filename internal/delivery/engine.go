@@ -43,6 +43,15 @@ type Sender interface {
 	Send(ctx context.Context, p hook.Post) hook.Answer
 }
 
+// Tracer gets the POSTs that were made.
+type Tracer interface {
+	// Sampled reports whether the spans of an event are kept: X-B3-Sampled says so to the receiver.
+	Sampled(e *hook.Event) bool
+	// Posted tells of one POST: outcomes are those of its events, and span is what X-B3-SpanId carried. It must not block, nor keep
+	// the slice.
+	Posted(w *hook.Webhook, operation hook.OperationID, span [8]byte, outcomes []hook.Outcome)
+}
+
 // Options are what an engine needs.
 type Options struct {
 	Queue  Queue
@@ -51,6 +60,8 @@ type Options struct {
 	Log *slog.Logger
 	// Metrics gets the engine's metrics; nil means they are kept nowhere.
 	Metrics prometheus.Registerer
+	// Tracer gets the POSTs that were made; nil means nobody does.
+	Tracer Tracer
 	// PublicURL is the base of the selfUri of a test, without a trailing slash.
 	PublicURL string
 	// Version is named in the User-Agent header.

@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"crypto/rand"
-	mathrand "math/rand/v2"
 	"time"
 
 	"github.com/hookswitch/hookswitch/interaction"
@@ -23,9 +22,9 @@ func (e *Engine) Test(ctx context.Context, w *hook.Webhook) hook.Attempt {
 		Media: interaction.MediaChat, Subtype: interaction.SubtypeInboundNew,
 	})
 	event := hook.NewEvent(interaction.EventStarted, made, w.CenterID, hook.SerialAt(now), hook.OperationID{UUID: randomID()}, now, e.options.PublicURL)
-	m := &message{operation: event.OperationID, center: w.CenterID, body: event.Payload, attempt: 1, test: true}
+	m := &message{operation: event.OperationID, center: w.CenterID, body: event.Payload, attempt: 1, test: true, trace: traceOf(event)}
 	answer := e.options.Sender.Send(ctx, hook.Post{
-		URL: t.url, Header: t.header(m, now, mathrand.Uint64()), Body: m.body, Timeout: time.Duration(w.Settings.RequestTimeout), //nolint:gosec // a span id is no secret
+		URL: t.url, Header: t.header(m, now, newSpan()), Body: m.body, Timeout: time.Duration(w.Settings.RequestTimeout),
 	})
 	return decide(&hook.Delivery{Event: event, Webhook: w.Number}, &w.Settings, now, &answer, 0).Attempt
 }

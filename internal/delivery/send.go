@@ -99,10 +99,13 @@ type message struct {
 	attempt   int
 	delivery  string
 	test      bool
+	// trace is the id of its trace, and unsampled that receivers need not record theirs of it.
+	trace     string
+	unsampled bool
 }
 
 // header makes the headers of one attempt. Everything but the signatures, the span and the count is the same each time.
-func (t *target) header(m *message, now time.Time, span uint64) http.Header {
+func (t *target) header(m *message, now time.Time, span [8]byte) http.Header {
 	h := make(http.Header, headersUsual+len(t.headers))
 	for name, values := range t.headers {
 		h[name] = values
@@ -114,9 +117,9 @@ func (t *target) header(m *message, now time.Time, span uint64) http.Header {
 	}
 	set("Content-Type", interaction.ContentType)
 	set(headerCenter, string(m.center))
-	set(headerTrace, m.operation.TraceID())
-	set(headerSpan, fixedHex(span))
-	set(headerSampled, "1")
+	set(headerTrace, m.trace)
+	set(headerSpan, hex.EncodeToString(span[:]))
+	set(headerSampled, m.sampled())
 	set(headerHub, t.signer.Hub(m.body))
 	if t.sha256 {
 		set(headerHub256, t.signer.Hub256(m.body))
@@ -142,8 +145,17 @@ func (t *target) header(m *message, now time.Time, span uint64) http.Header {
 	return h
 }
 
-func fixedHex(n uint64) string {
-	return hex.EncodeToString(binary.BigEndian.AppendUint64(nil, n))
+func (m *message) sampled() string {
+	if m.unsampled {
+		return "0"
+	}
+	return "1"
+}
+
+// newSpan makes the id of a span, which is no secret.
+func newSpan() (id [8]byte) {
+	binary.BigEndian.PutUint64(id[:], rand.Uint64()) //nolint:gosec // as said
+	return id
 }
 
 // ready waits until the batch may be sent and returns how, and since when. Nothing means that it goes back to the store: it is
@@ -188,9 +200,11 @@ func (l *lane) send(batch []*hook.Delivery) {
 		batch = batch[:1]
 		m = single(batch[0])
 	}
+	span := newSpan()
+	m.unsampled = e.unsampled(batch)
 	e.metrics.inFlight.Inc()
 	answer := e.options.Sender.Send(e.sending, hook.Post{
-		URL: t.url, Header: t.header(m, began, rand.Uint64()), Body: m.body, Timeout: time.Duration(w.Settings.RequestTimeout), //nolint:gosec // a span id is no secret
+		URL: t.url, Header: t.header(m, began, span), Body: m.body, Timeout: time.Duration(w.Settings.RequestTimeout),
 	})
 	e.metrics.inFlight.Dec()
 	if answer.Failure != hook.FailureNone && e.sending.Err() != nil {
@@ -199,11 +213,18 @@ func (l *lane) send(batch []*hook.Delivery) {
 		return
 	}
 	var acknowledged bool
+	var traced []hook.Outcome
 	for _, d := range batch {
 		o := decide(d, &w.Settings, began, &answer, random())
 		acknowledged = o.Attempt.Acknowledged()
 		e.metrics.attempted(&o)
 		e.recorder.add(o)
+		if e.options.Tracer != nil {
+			traced = append(traced, o)
+		}
+	}
+	if traced != nil {
+		e.options.Tracer.Posted(w, m.operation, span, traced)
 	}
 	l.log(w, batch, &answer, acknowledged)
 	e.release(context.WithoutCancel(e.sending), l.settle(batch, acknowledged, &w.Settings.Retry))
@@ -228,7 +249,7 @@ func compose(batch []*hook.Delivery) (*message, error) {
 		m.attempt = max(m.attempt, d.Attempts+1)
 	}
 	m.operation = hook.OperationID{UUID: hook.V4([16]byte(sum.Sum(nil)))}
-	whole.OperationID = m.operation.String()
+	whole.OperationID, m.trace = m.operation.String(), m.operation.TraceID()
 	m.body = whole.Append(nil)
 	return m, nil
 }
@@ -237,7 +258,25 @@ func compose(batch []*hook.Delivery) (*message, error) {
 func single(d *hook.Delivery) *message {
 	return &message{
 		operation: d.Event.OperationID, center: d.Event.CenterID, body: d.Event.Payload, attempt: d.Attempts + 1, delivery: d.ID().String(),
+		trace: traceOf(d.Event),
 	}
+}
+
+// traceOf returns what X-B3-TraceId says of an event.
+func traceOf(e *hook.Event) string {
+	id := e.TraceID()
+	return hex.EncodeToString(id[:])
+}
+
+// unsampled reports whether the traces of none of the events are kept. Where nobody keeps traces here, it is for the one who
+// made the trace to say.
+func (e *Engine) unsampled(batch []*hook.Delivery) bool {
+	for _, d := range batch {
+		if t := e.options.Tracer; t != nil && t.Sampled(d.Event) || t == nil && (d.Event.Trace.IsZero() || d.Event.Trace.Sampled) {
+			return false
+		}
+	}
+	return true
 }
 
 // log writes the one line of an attempt.

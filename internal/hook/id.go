@@ -98,9 +98,13 @@ type WebhookID struct{ UUID }
 // OperationID names an event for ever, over all its deliveries and attempts; it is random (version 4), as the original's is.
 type OperationID struct{ UUID }
 
-// TraceID returns the 32 lower-case hexadecimal digits that X-B3-TraceId carries: one trace per event, so it is the
-// operation id itself and needs no storing (specification, section 1).
+// TraceID returns the 32 lower-case hexadecimal digits that X-B3-TraceId carries where the request that made the event carried no
+// trace: one trace per event, so it is the operation id itself and needs no storing (specification, section 1).
 func (o OperationID) TraceID() string { return hex.EncodeToString(o.UUID[:]) }
+
+// SpanID returns the id of the span in which the operation's event was accepted: the lower half of the operation id, which is never
+// zero because it holds the variant of the UUID (RFC 9562, section 4.1).
+func (o OperationID) SpanID() [8]byte { return [8]byte(o.UUID[8:]) }
 
 // serialEpochMilli is 2020-01-01T00:00:00Z in Unix milliseconds: serials count from there.
 const serialEpochMilli = 1_577_836_800_000

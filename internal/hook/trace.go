@@ -1,5 +1,7 @@
 package hook
 
+import "context"
+
 // Trace is where an event belongs in a distributed trace (B3 Propagation, "Overall Process").
 type Trace struct {
 	ID      [16]byte
@@ -32,5 +34,27 @@ func ParseTrace(b []byte) (t Trace) {
 		copy(t.Span[:], b[len(t.ID):])
 		t.Sampled = b[traceBytes-1] == 1
 	}
+	return t
+}
+
+// TraceID returns the id of the event's trace: that of the request which made it, or one that is made of the operation id.
+func (e *Event) TraceID() [16]byte {
+	if e.Trace.IsZero() {
+		return e.OperationID.UUID
+	}
+	return e.Trace.ID
+}
+
+// traceKey is the key of the trace in a context.
+type traceKey struct{}
+
+// WithTrace returns a context for what is done in a trace.
+func WithTrace(ctx context.Context, t Trace) context.Context {
+	return context.WithValue(ctx, traceKey{}, t)
+}
+
+// TraceOf returns the trace that belongs to a context; the zero value is none.
+func TraceOf(ctx context.Context) Trace {
+	t, _ := ctx.Value(traceKey{}).(Trace)
 	return t
 }

@@ -24,7 +24,7 @@ type ChangeResult struct {
 // change. The changes must be valid. After an error nothing was changed, unless the context ended, which leaves it open.
 func (s *Store) AcceptChanges(ctx context.Context, center hook.ContactCenterNumber, now time.Time, changes []hook.Change, once *Once[[]ChangeResult]) ([]ChangeResult, error) {
 	now = now.UTC().Truncate(time.Millisecond)
-	a := &acceptance{store: s, center: center, now: now, changes: changes}
+	a := &acceptance{store: s, center: center, now: now, changes: changes, trace: hook.TraceOf(ctx)}
 	w := write[[]ChangeResult]{
 		store: s, center: center, now: now, once: once, rows: len(changes), after: a.announce,
 		result: a.result, subject: a, done: a.done,
@@ -44,6 +44,8 @@ type acceptance struct {
 	center  hook.ContactCenterNumber
 	now     time.Time
 	changes []hook.Change
+	// trace is that of the request; the zero value is none.
+	trace hook.Trace
 
 	results []ChangeResult
 	// subjects are the interactions that the changes are about, in order, and byID finds them, once there are many.
@@ -226,6 +228,7 @@ func (a *acceptance) applyOne(index int, sub *subject) error {
 
 func (a *acceptance) emit(kind interaction.Event, i *hook.Interaction, serial hook.Serial) {
 	e := hook.NewEvent(kind, i, a.store.catalogue.idOf(a.center), serial, hook.OperationID{UUID: hook.V4(random16())}, a.now, a.store.options.PublicURL)
+	e.Trace = a.trace
 	a.emitted = append(a.emitted, emission{event: e})
 }
 
@@ -277,9 +280,14 @@ func (a *acceptance) result() ([]ChangeResult, error) {
 	return a.results, nil
 }
 
-// announce wakes whoever waits for events.
+// announce wakes whoever waits for events, and tells of each.
 func (a *acceptance) announce() {
 	if len(a.emitted) > 0 {
 		a.store.arrivals.announce()
+	}
+	if told := a.store.options.Accepted; told != nil {
+		for i := range a.emitted {
+			told(a.emitted[i].event)
+		}
 	}
 }

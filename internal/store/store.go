@@ -38,6 +38,8 @@ type Options struct {
 	Lease time.Duration
 	// Retention is how long an interaction stays readable after it was stopped; zero means for ever.
 	Retention time.Duration
+	// Accepted is told of each event once it is committed; it must not block. Nil means nobody is told.
+	Accepted func(*hook.Event)
 	// Log gets what nobody asked for and somebody should know; nil means nothing is logged.
 	Log *slog.Logger
 	// Faults makes commits fail; it is for tests alone, and nil otherwise.
