@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -15,8 +16,8 @@ type breaker struct {
 	right hook.Circuit
 	// spent is what the right shall become, because the probe failed or was not sent; closed means nothing.
 	spent hook.Circuit
-	// moving is true while the stored circuit is changed.
-	moving bool
+	// moving is true while the stored circuit is changed, and disabling while the webhook is disabled because its receiver is gone.
+	moving, disabling bool
 }
 
 // turn is a change of the stored circuit by which a lane takes the right to send a probe.
@@ -54,7 +55,7 @@ func (l *lane) holdsBack() bool {
 }
 
 // settle moves the circuit after an attempt and returns what must go back to the store, because the circuit opened.
-func (l *lane) settle(batch []*hook.Delivery, acknowledged bool, r *hook.Retry) []*hook.Delivery {
+func (l *lane) settle(batch []*hook.Delivery, acknowledged bool, s *hook.Settings) []*hook.Delivery {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.look()
@@ -65,11 +66,11 @@ func (l *lane) settle(batch []*hook.Delivery, acknowledged bool, r *hook.Retry) 
 	}
 	switch {
 	case acknowledged:
-		b.Breaker = b.Acknowledged()
+		b.Breaker = b.Acknowledged(now)
 	case probe && b.Stored.Since.Equal(b.right.Since):
 		b.spent = b.right.Failed(now)
 	default:
-		b.Breaker = b.Failed(now, r)
+		b.Breaker = b.Failed(now, s)
 	}
 	l.moveSoon()
 	switch is := b.Open(); {
@@ -145,18 +146,36 @@ func (l *lane) move() {
 			l.engine.options.Log.Warn("storing a webhook's circuit failed; it will be tried again", "error", err)
 		}
 		if moved {
-			l.moved(next.to)
+			l.logMove(next, l.moved(next.to))
 		}
 		last = next
 	}
 }
 
-// moved notes what the lane has made of the circuit. Another node may have closed it again already: without this, the lane would
-// take an opening that was stored for one that was not.
-func (l *lane) moved(to hook.Circuit) {
+// moved notes what the lane has made of the circuit, and returns what it knew before. Another node may have closed it again already:
+// without this, the lane would take an opening that was stored for one that was not.
+func (l *lane) moved(to hook.Circuit) hook.Breaker {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	before := l.breaker.Breaker
 	l.see(to)
+	return before
+}
+
+// logMove says that this node has opened or closed the circuit, and what it had counted.
+func (l *lane) logMove(t turn, before hook.Breaker) {
+	w, ok := l.engine.options.Queue.WebhookByNumber(l.number)
+	if !ok || t.from.Open() == t.to.Open() {
+		return
+	}
+	log, now := l.engine.options.Log, time.Now()
+	if !t.to.Open() {
+		log.Info("circuit closed: the receiver works again", slog.String("webhook", w.ID.String()), slog.Duration("open", now.Sub(t.from.Since)))
+		return
+	}
+	failed, attempts := before.Window.Count(now)
+	log.Warn("circuit opened: deliveries are held back", slog.String("webhook", w.ID.String()), slog.Int("failures_in_a_row", before.Failures),
+		slog.Int("failed_in_a_minute", failed), slog.Int("attempts_in_a_minute", attempts), slog.Time("next_probe_at", t.to.ProbeAt))
 }
 
 // nextMove returns what is to be stored next. The outcome of a probe is stored once or never: the next one is due all the same.

@@ -36,7 +36,7 @@ func TestOpenCircuitSendsOneProbeAtATime(t *testing.T) {
 					t.Fatal("the circuit is closed")
 				}
 				opened := len(seen.posts())
-				if opened > hook.CircuitFailuresMax+most-1 {
+				if opened > hook.BreakerFailuresDefault+most-1 {
 					t.Errorf("%d POSTs were made until the circuit opened", opened)
 				}
 				<-time.After(10 * time.Minute)
@@ -62,7 +62,7 @@ func TestOpenCircuitSendsOneProbeAtATime(t *testing.T) {
 				if used != opened+len(probes) && used != opened+len(probes)+1 {
 					t.Errorf("%d attempts were used up while it was broken, %d POSTs were made", used, opened+len(probes))
 				}
-				if e.held.Load() != 0 || circuitOf(e, 1) != (hook.Breaker{}) {
+				if e.held.Load() != 0 || atRest(circuitOf(e, 1)) != (hook.Breaker{}) {
 					t.Errorf("in the end %d are held and the circuit is %+v", e.held.Load(), circuitOf(e, 1))
 				}
 			})
@@ -81,7 +81,7 @@ func TestSlowFailuresAreNoProbes(t *testing.T) {
 			}
 			return after(30_500*time.Millisecond, hook.Answer{Status: 500})(ctx, p)
 		}))
-		for n := range hook.CircuitFailuresMax - 1 {
+		for n := range hook.BreakerFailuresDefault - 1 {
 			q.emit(e, 1, newEvent(n))
 			synctest.Wait()
 		}
@@ -123,7 +123,7 @@ func TestLateSuccessCloses(t *testing.T) {
 		q.emit(e, 1, newEvent(0))
 		synctest.Wait()
 		slow.Store(false)
-		for n := range hook.CircuitFailuresMax {
+		for n := range hook.BreakerFailuresDefault {
 			q.emit(e, 1, newEvent(n+1))
 			synctest.Wait()
 		}
@@ -190,7 +190,7 @@ func TestManyNodesShareACircuit(t *testing.T) {
 		}
 		<-time.After(4 * time.Second)
 		opened := len(seen.posts())
-		if most := nodes * (hook.CircuitFailuresMax + most - 1); opened > most || !q.circuit(1).Open() {
+		if most := nodes * (hook.BreakerFailuresDefault + most - 1); opened > most || !q.circuit(1).Open() {
 			t.Errorf("%d POSTs were made, and the circuit is %+v", opened, q.circuit(1))
 		}
 		swaps := q.swapped()
@@ -225,7 +225,7 @@ func TestManyNodesShareACircuit(t *testing.T) {
 			before := len(own[i].posts())
 			q.emit(e, 1, newEvent(events+i))
 			synctest.Wait()
-			if len(own[i].posts()) != before+1 || circuitOf(e, 1) != (hook.Breaker{}) {
+			if len(own[i].posts()) != before+1 || atRest(circuitOf(e, 1)) != (hook.Breaker{}) {
 				t.Errorf("in the end node %d does not deliver at once; it has %+v", i, circuitOf(e, 1))
 			}
 		}
@@ -240,7 +240,7 @@ func TestClosedCircuitCostsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, count := newMemory(newWebhook(1, concurrency(4))), atomic.Int64{}
 		e, _ := start(t, q, sender(func(context.Context, hook.Post) hook.Answer {
-			if count.Add(1)%10 != 0 {
+			if count.Add(1)%4 != 0 {
 				return hook.Answer{Status: 500}
 			}
 			return acknowledge()
@@ -375,7 +375,7 @@ func TestCircuitWithoutStore(t *testing.T) {
 		broken.Store(true)
 		fails := func(from int) {
 			t.Helper()
-			for n := range hook.CircuitFailuresMax {
+			for n := range hook.BreakerFailuresDefault {
 				q.emit(e, 1, newEvent(from+n))
 				synctest.Wait()
 			}
@@ -402,7 +402,7 @@ func TestCircuitWithoutStore(t *testing.T) {
 		eventually(t, 3*time.Second, "the opening is stored", func() bool { return q.circuit(1).Open() && !circuitOf(e, 1).Own.Open() })
 		broken.Store(false)
 		settled(t, q, 3*time.Minute)
-		if circuitOf(e, 1) != (hook.Breaker{}) {
+		if atRest(circuitOf(e, 1)) != (hook.Breaker{}) {
 			t.Errorf("in the end it is %+v", circuitOf(e, 1))
 		}
 	})

@@ -52,10 +52,19 @@ type Tracer interface {
 	Posted(w *hook.Webhook, operation hook.OperationID, span [8]byte, outcomes []hook.Outcome)
 }
 
+// Disabler disables webhooks: the store.
+type Disabler interface {
+	// DisableGone disables a webhook whose receiver answered 410 Gone, unless it was changed since the attempt was made with what
+	// is given here. WebhookByNumber shows what has become of it.
+	DisableGone(ctx context.Context, now time.Time, sent *hook.Webhook) error
+}
+
 // Options are what an engine needs.
 type Options struct {
 	Queue  Queue
 	Sender Sender
+	// Disabler disables webhooks that want it when their receivers are gone; nil means never.
+	Disabler Disabler
 	// Log gets one line for each attempt: failures at level info, acknowledgements at level debug. Nil means nothing.
 	Log *slog.Logger
 	// Metrics gets the engine's metrics; nil means they are kept nowhere.

@@ -87,7 +87,7 @@ func TestTwoNodesOnOnePostgres(t *testing.T) {
 		return r.flying == 0
 	})
 	// The nodes see it in the group that records what made it open: a wave of POSTs may have begun before.
-	if before, _ := r.restart(false); before > 2*(hook.CircuitFailuresMax+2*most) {
+	if before, _ := r.restart(false); before > 2*(hook.BreakerFailuresDefault+2*most) {
 		t.Errorf("%d POSTs were made until the circuit was open for both", before)
 	}
 	first := waitOf(t, nodes, w.Number)
@@ -100,7 +100,7 @@ func TestTwoNodesOnOnePostgres(t *testing.T) {
 		t.Errorf("%d POSTs for %d deliveries, %d of them acknowledged", after, 2*interactions, len(r.acknowledged))
 	}
 	for i, n := range nodes {
-		eventually(t, 5*time.Second, "the circuit is closed", func() bool { return !open(n) && circuitOf(n.engine, w.Number) == hook.Breaker{} })
+		eventually(t, 5*time.Second, "the circuit is closed", func() bool { return !open(n) && atRest(circuitOf(n.engine, w.Number)) == hook.Breaker{} })
 		if len(n.list(t, hook.DeliveryExhausted)) != 0 {
 			t.Errorf("node %d has exhausted deliveries", i)
 		}

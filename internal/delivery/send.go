@@ -227,7 +227,8 @@ func (l *lane) send(batch []*hook.Delivery) {
 		e.options.Tracer.Posted(w, m.operation, span, traced)
 	}
 	l.log(w, batch, &answer, acknowledged)
-	e.release(context.WithoutCancel(e.sending), l.settle(batch, acknowledged, &w.Settings.Retry))
+	l.gone(w, &answer)
+	e.release(context.WithoutCancel(e.sending), l.settle(batch, acknowledged, &w.Settings))
 }
 
 // compose makes the message of one POST. The body of a single event is its payload. That of several is made of their

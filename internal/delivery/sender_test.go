@@ -142,6 +142,12 @@ func circuitOf(e *Engine, n hook.WebhookNumber) hook.Breaker {
 	return l.breaker.Breaker
 }
 
+// atRest is a breaker without the attempts that it counted: there is no failure in a row and no circuit in it.
+func atRest(b hook.Breaker) hook.Breaker {
+	b.Window = hook.Window{}
+	return b
+}
+
 // settled waits, in virtual time, until the queue has no open deliveries, and returns how long that took.
 func settled(t testing.TB, q *memory, most time.Duration) time.Duration {
 	t.Helper()

@@ -2,12 +2,8 @@ package hook
 
 import "time"
 
-const (
-	// CircuitFailuresMax is how many attempts in a row may fail on one node before it opens the webhook's circuit.
-	CircuitFailuresMax = 20
-	// CircuitProbeMax bounds the wait from one probe to the next, which grows from the webhook's retry timeout.
-	CircuitProbeMax = time.Minute
-)
+// CircuitProbeMax bounds the wait from one probe to the next, which grows from the webhook's retry timeout.
+const CircuitProbeMax = time.Minute
 
 // Circuit says whether a webhook's deliveries are held back because its receiver fails. It is stored, and one for all nodes.
 // The zero value is closed. Each change is made from one state to the next, and only if the stored one is still the first: of
@@ -76,10 +72,12 @@ func ClosesCircuit(before, after *Webhook) bool {
 }
 
 // Breaker is what one node knows of a webhook's circuit and wants of it. Its methods decide; none of them acts. The zero value
-// knows of no failure.
+// knows of no attempt.
 type Breaker struct {
 	// Failures is how many attempts failed in a row on this node.
 	Failures int
+	// Window counts the attempts of the last minute on this node. It stands still while the circuit is open.
+	Window Window
 	// Own is the circuit that this node opened, until it is stored: the node holds deliveries back meanwhile.
 	Own Circuit
 	// Stored is the circuit as the node saw it last.
@@ -91,10 +89,10 @@ type Breaker struct {
 // Open reports whether the node holds deliveries back.
 func (b Breaker) Open() bool { return b.Own.Open() || b.Stored.Open() }
 
-// See notes what is stored. An opening that is over leaves no failures, whoever ended it; one by another node is taken over.
+// See notes what is stored. An opening that is over leaves no attempts, whoever ended it; one by another node is taken over.
 func (b Breaker) See(stored Circuit) Breaker {
 	if b.Stored.Open() && !stored.Since.Equal(b.Stored.Since) {
-		b.Failures, b.Closes = 0, time.Time{}
+		b.Failures, b.Window, b.Closes = 0, Window{}, time.Time{}
 	}
 	if stored.Open() {
 		b.Own = Circuit{}
@@ -104,8 +102,13 @@ func (b Breaker) See(stored Circuit) Breaker {
 }
 
 // Acknowledged notes a success: it ends the opening, whenever the attempt began, because it shows that the receiver works.
-func (b Breaker) Acknowledged() Breaker {
+func (b Breaker) Acknowledged(now time.Time) Breaker {
 	b.Failures, b.Closes = 0, b.Stored.Since
+	if b.Open() {
+		b.Window = Window{}
+	} else {
+		b.Window.Add(now, false)
+	}
 	if b.Own.Open() { // which may be on its way to the store
 		b.Own, b.Closes = Circuit{}, b.Own.Since
 	}
@@ -113,13 +116,16 @@ func (b Breaker) Acknowledged() Breaker {
 }
 
 // Failed notes a failure of an attempt that was no probe. While the circuit is open, it is of one that had begun before, and
-// changes nothing.
-func (b Breaker) Failed(now time.Time, r *Retry) Breaker {
+// changes nothing. Only a failure opens the circuit, also where it was a success that made the attempts of the last minute enough
+// to look at the failing share.
+func (b Breaker) Failed(now time.Time, s *Settings) Breaker {
 	if b.Open() {
 		return b
 	}
-	if b.Failures++; b.Failures >= CircuitFailuresMax {
-		b.Own = OpenCircuit(now, r)
+	b.Failures++
+	b.Window.Add(now, true)
+	if failed, attempts := b.Window.Count(now); s.Breaker.Opens(b.Failures, failed, attempts) {
+		b.Own = OpenCircuit(now, &s.Retry)
 	}
 	return b
 }

@@ -25,11 +25,22 @@ func anyCircuitSettings() *rapid.Generator[*hook.Settings] {
 	})
 }
 
+// atRest is a breaker without the attempts that it counted: there is no failure in a row and no circuit in it.
+func atRest(b hook.Breaker) hook.Breaker {
+	b.Window = hook.Window{}
+	return b
+}
+
 // TestBreakerOpensAndCloses feeds one node with any sequence of answers, with the store at hand, and holds it against counters of
 // its own: as many failures in a row as it takes open the circuit, and one success closes it, whenever the attempt began.
 func TestBreakerOpensAndCloses(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := anyCircuitSettings().Draw(t, "settings")
+		most := rapid.IntRange(1, 30).Draw(t, "failures")
+		s.Breaker = hook.BreakerLimits{Failures: most, Minimum: hook.BreakerMinimumMax}
+		if most == hook.BreakerFailuresDefault {
+			s.Breaker.Failures = 0
+		}
 		var b hook.Breaker
 		var stored hook.Circuit
 		now, row := circuitEpoch(), 0
@@ -39,9 +50,9 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 			acknowledged := rapid.IntRange(0, 24).Draw(t, "acknowledged") == 0
 			if row++; acknowledged {
 				row = 0
-				b = b.Acknowledged()
+				b = b.Acknowledged(now)
 			} else {
-				b = b.Failed(now, &s.Retry)
+				b = b.Failed(now, s)
 			}
 			if from, to, ok := b.Move(); ok {
 				if !from.Is(stored) {
@@ -51,14 +62,14 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 				b = b.See(stored)
 			}
 			switch {
-			case b.Open() != (row >= hook.CircuitFailuresMax) || stored.Open() != b.Open():
+			case b.Open() != (row >= most) || stored.Open() != b.Open():
 				t.Fatalf("after %d failures in a row, %+v is stored and the node has %+v", row, stored, b)
-			case row > hook.CircuitFailuresMax && !stored.Is(before):
+			case row > most && !stored.Is(before):
 				t.Fatalf("an attempt from before the opening made %+v of %+v", stored, before)
-			case row == hook.CircuitFailuresMax && (stored.ProbeAt.Sub(stored.Since) != stored.Wait || stored.Since.After(now) ||
+			case row == most && (stored.ProbeAt.Sub(stored.Since) != stored.Wait || stored.Since.After(now) ||
 				stored.Wait > hook.CircuitProbeMax || stored.Wait > time.Duration(s.Retry.Timeout) || stored.Wait <= 0):
 				t.Fatalf("opened as %+v", stored)
-			case row == 0 && b != (hook.Breaker{}):
+			case row == 0 && atRest(b) != (hook.Breaker{}):
 				t.Fatalf("a success leaves %+v", b)
 			}
 		}
@@ -195,11 +206,11 @@ func (m *circuitModel) step(t *rapid.T) {
 	case "end":
 		m.end(t, n)
 	case "fail":
-		for range rapid.SampledFrom([]int{1, hook.CircuitFailuresMax}).Draw(t, "failures") {
-			n.Breaker = n.Failed(m.now, &m.settings.Retry)
+		for range rapid.SampledFrom([]int{1, hook.BreakerFailuresDefault}).Draw(t, "failures") {
+			n.Breaker = n.Failed(m.now, m.settings)
 		}
 	case "late success":
-		n.Breaker = n.Acknowledged()
+		n.Breaker = n.Acknowledged(m.now)
 	case "die": // whatever it was doing
 		*n = modelNode{}
 	}
@@ -211,7 +222,7 @@ func (m *circuitModel) end(t *rapid.T, n *modelNode) {
 		return
 	}
 	if rapid.IntRange(0, 4).Draw(t, "acknowledged") == 0 {
-		n.Breaker = n.Acknowledged()
+		n.Breaker = n.Acknowledged(m.now)
 	} else if m.swap(t, n.right, n.right.Failed(m.now)) && (m.stored.Wait < n.right.Wait || m.stored.Wait > hook.CircuitProbeMax) {
 		t.Fatalf("a failed probe made %+v of %+v", m.stored, n.right)
 	}
@@ -250,7 +261,7 @@ func (m *circuitModel) recover(t *rapid.T) {
 			n.Breaker = n.See(m.stored)
 			if n.Stored.Probes(m.now) {
 				m.stored = n.Stored.Probing(m.now, m.settings)
-				n.Breaker = n.See(m.stored).Acknowledged()
+				n.Breaker = n.See(m.stored).Acknowledged(m.now)
 			}
 			if from, to, ok := n.Move(); ok && m.stored.Is(from) {
 				m.stored = to

@@ -46,6 +46,8 @@ func (s *Settings) Validate(prefix string) error {
 	if s.Success != Success200 && s.Success != Success2xx {
 		c.fail(prefix+"success", string(s.Success), "must be %q or %q", Success200, Success2xx)
 	}
+	c.breaker(prefix+"circuitBreaker.", s.Breaker)
+	c.disable(prefix+"disable.", s.Disable)
 	c.number(prefix+"concurrency", s.Concurrency, 1, ConcurrencyMax)
 	if s.RateLimit != 0 {
 		c.number(prefix+"rateLimit", s.RateLimit, 1, RateLimitMax)

@@ -73,6 +73,13 @@ func bounds() []bound {
 		between("rateLimit", func(s *hook.Settings, n int) { s.RateLimit = n }, []int{0, 1, 2, 99_999, 100_000}, []int{-1, 100_001}),
 		numbersBetween("batch.maxEvents", func(s *hook.Settings, n int) { s.Batch.MaxEvents = n }, 1, 500),
 		durationsBetween("batch.linger", func(s *hook.Settings, d hook.Duration) { s.Batch.Linger = d }, 0, time.Second),
+		// Zero is the default of these, so it is not just outside.
+		between("circuitBreaker.failures", func(s *hook.Settings, n int) { s.Breaker.Failures = n }, []int{0, 1, 2, 999, 1_000}, []int{-1, 1_001, math.MinInt, math.MaxInt}),
+		factorsBetween("circuitBreaker.share", func(s *hook.Settings, f float64) { s.Breaker.Share = f }, 0.01, 1),
+		between("circuitBreaker.minimum", func(s *hook.Settings, n int) { s.Breaker.Minimum = n }, []int{0, 1, 2, 99_999, 100_000}, []int{-1, 100_001, math.MinInt, math.MaxInt}),
+		between("disable.after", func(s *hook.Settings, d hook.Duration) { s.Disable.After = d },
+			[]hook.Duration{0, hook.Duration(time.Minute), hook.Duration(time.Minute + 1), hook.Duration(720 * time.Hour)},
+			[]hook.Duration{-1, 1, hook.Duration(time.Minute - 1), hook.Duration(720*time.Hour + 1), math.MinInt64, math.MaxInt64}),
 	}
 }
 
@@ -136,6 +143,7 @@ func TestEveryWrongSettingIsNamedAtOnce(t *testing.T) {
 			Events: []interaction.Event{"BEGUN"}, MediaTypes: []interaction.MediaType{"voice"}, Subtypes: []interaction.Subtype{"Fax"},
 		},
 		Retry:   hook.Retry{Attempts: -1, Backoff: math.NaN(), Jitter: math.NaN()},
+		Breaker: hook.BreakerLimits{Failures: -1, Share: math.NaN(), Minimum: -1}, Disable: hook.Disable{After: 1},
 		Success: "3xx", RateLimit: -1, Batch: hook.Batch{Linger: -1},
 		Signatures: []hook.Signature{"md5"}, Metadata: []hook.Metadata{"mood"},
 		Headers: map[string]string{"Host": "other.example", "X-Ok": "fine", "X-Wrong": "\n"},
@@ -143,7 +151,7 @@ func TestEveryWrongSettingIsNamedAtOnce(t *testing.T) {
 	want := []string{
 		"url", "description", "events[0]", "mediaTypes[0]", "subtypes[0]", "requestTimeout",
 		"retry.timeout", "retry.attempts", "retry.backoff", "retry.maxTimeout", "retry.jitter",
-		"success", "concurrency", "rateLimit", "batch.maxEvents", "batch.linger", "signatures[0]", "signatures", "metadata[0]",
+		"success", "circuitBreaker.failures", "circuitBreaker.share", "circuitBreaker.minimum", "disable.after", "concurrency", "rateLimit", "batch.maxEvents", "batch.linger", "signatures[0]", "signatures", "metadata[0]",
 		"headers.Host", "headers.X-Wrong",
 	}
 	checkFields(t, s.Validate(""), want...)

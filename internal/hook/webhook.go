@@ -189,11 +189,3 @@ func (p Preset) Apply(s *Settings) (ok bool) {
 	s.Retry = Retry{Timeout: Duration(5 * time.Second), Attempts: 5, Backoff: 1, MaxTimeout: Duration(5 * time.Second), Jitter: 0}
 	return true
 }
-
-// DisableAt returns when the server disables the webhook if its circuit stays open; the zero time is never.
-func (w *Webhook) DisableAt() time.Time {
-	if !w.Enabled || w.Deleted() || !w.Circuit.Open() || w.Settings.Disable.After == 0 {
-		return time.Time{}
-	}
-	return w.Circuit.Since.Add(time.Duration(w.Settings.Disable.After))
-}
