@@ -72,7 +72,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.egress = egress.New(egress.Options{AllowPrivate: c.AllowPrivateTargets})
 	n.engine = delivery.New(delivery.Options{
-		Queue: n.store, Sender: n.egress, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(), Lease: c.Lease, Tracer: traced.posts,
+		Queue: n.store, Sender: n.egress, Disabler: n.store, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(), Lease: c.Lease, Tracer: traced.posts,
 		DrainTimeout: max(c.DrainTimeout-c.DrainTimeout/apiDrainShare, time.Millisecond), // zero would be its default
 	})
 	n.store.HandTo(n.engine)

@@ -38,7 +38,7 @@ const (
 	deliveryColumns = `e.serial, w.number, e.kind, e.operation_id, e.occurred_at, i.id, w.id`
 	deliveryJoins   = ` JOIN interactions i ON i.center = e.center AND i.serial = e.interaction `
 
-	selectOpenDeliveries statement = `SELECT ` + deliveryColumns + `, d.state, d.due_at, d.lease, d.waits_for, d.attempts, w.enabled, w.deleted_at
+	selectOpenDeliveries statement = `SELECT ` + deliveryColumns + `, d.state, d.due_at, d.lease, d.waits_for, d.attempts, w.enabled, w.deleted_at, w.open_since
 		FROM deliveries d JOIN events e ON e.center = d.center AND e.serial = d.event` + deliveryJoins +
 		`JOIN webhooks w ON w.center = d.center AND w.number = d.webhook`
 	attemptColumns = `a.number, a.started_at, a.duration_us, a.status, a.failure, a.error, a.response`
@@ -66,10 +66,10 @@ func (d *Delivery) fill(kind, occurred int64) {
 
 func (s *Store) scanOpenDelivery(r row) (*Delivery, error) {
 	d := new(Delivery)
-	var kind, occurred, due, lease, deleted int64
+	var kind, occurred, due, lease, deleted, open int64
 	var waitsFor hook.Serial
 	var enabled bool
-	err := r(append(d.dest(&kind, &occurred), &d.State, &due, &lease, &waitsFor, &d.AttemptsMade, &enabled, &deleted)...)
+	err := r(append(d.dest(&kind, &occurred), &d.State, &due, &lease, &waitsFor, &d.AttemptsMade, &enabled, &deleted, &open)...)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (s *Store) scanOpenDelivery(r row) (*Delivery, error) {
 	if d.State == hook.DeliveryPending && lease == 0 {
 		d.NextAttemptAt = fromMilli(due)
 	}
-	if d.State == hook.DeliveryPending && (!enabled || deleted != 0) {
+	if d.State == hook.DeliveryPending && (!enabled || deleted != 0 || open != 0) {
 		d.State = hook.DeliveryHeld
 	}
 	return d, nil
@@ -234,9 +234,9 @@ func whereState(q *selection, state hook.DeliveryState) {
 	case hook.DeliveryExhausted:
 		q.where("d.state = 3")
 	case hook.DeliveryPending, hook.DeliveryWaiting:
-		q.where("(d.state = 2 OR d.state = 1 AND w.enabled = 1 AND w.deleted_at = 0)")
+		q.where("(d.state = 2 OR d.state = 1 AND w.enabled = 1 AND w.deleted_at = 0 AND w.open_since = 0)")
 	case hook.DeliveryHeld:
-		q.where("d.state = 1 AND (w.enabled = 0 OR w.deleted_at <> 0)")
+		q.where("d.state = 1 AND (w.enabled = 0 OR w.deleted_at <> 0 OR w.open_since <> 0)")
 	case hook.DeliveryDelivered:
 	}
 }

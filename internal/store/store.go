@@ -163,6 +163,7 @@ func (s *Store) Run(ctx context.Context) error {
 		wg.Go(func() { s.outcomes.run(ctx) })
 	}
 	wg.Go(func() { s.maintain(ctx) })
+	wg.Go(func() { s.supervise(ctx) })
 	wg.Go(func() { s.keepRetention(ctx, policy{interactions: s.options.Retention}) })
 	wg.Wait()
 	return nil

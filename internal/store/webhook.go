@@ -64,10 +64,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, center hook.ContactCenterNumb
 // closes the circuit, also of one that was enabled: somebody wants the receiver to be tried.
 func (s *Store) EnableWebhook(ctx context.Context, center hook.ContactCenterNumber, id hook.WebhookID, now time.Time, enabled bool, once *Once[*hook.Webhook]) (*hook.Webhook, error) {
 	return s.modifyWebhook(ctx, center, id, now, once, func(w *hook.Webhook) error {
-		w.Enabled = enabled
-		if enabled {
-			w.Circuit, w.Disabled = hook.Circuit{}, hook.Disabled{}
-		}
+		w.SetEnabled(enabled)
 		return nil
 	})
 }
