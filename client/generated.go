@@ -60,6 +60,24 @@ func (e DeliveryState) Valid() bool {
 	}
 }
 
+// Defines values for DisabledReason.
+const (
+	DisabledReasonFailing DisabledReason = "failing"
+	DisabledReasonGone    DisabledReason = "gone"
+)
+
+// Valid indicates whether the value is a known member of the DisabledReason enum.
+func (e DisabledReason) Valid() bool {
+	switch e {
+	case DisabledReasonFailing:
+		return true
+	case DisabledReasonGone:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EventKind.
 const (
 	EventKindFINISHED EventKind = "FINISHED"
@@ -448,6 +466,11 @@ type Changes struct {
 
 // Circuit defines model for Circuit.
 type Circuit struct {
+	// DisableAt When the webhook is disabled if the circuit stays open; absent where it never is.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	DisableAt *time.Time `json:"disableAt,omitempty"`
+
 	// NextProbeAt When the next probe may go out; while one is out, when it is given up for lost. Absent while the circuit is closed.
 	//
 	// Examples: 2026-11-22T16:00:00.000Z
@@ -460,6 +483,25 @@ type Circuit struct {
 
 	// State Whether deliveries go out, or are held back because the receiver fails.
 	State CircuitState `json:"state"`
+}
+
+// CircuitBreaker defines model for CircuitBreaker.
+type CircuitBreaker struct {
+	Failures int64   `json:"failures"`
+	Minimum  int64   `json:"minimum"`
+	Share    float64 `json:"share"`
+}
+
+// CircuitBreakerDraft defines model for CircuitBreakerDraft.
+type CircuitBreakerDraft struct {
+	// Failures So many failures in a row on one node open the circuit; 20 when absent.
+	Failures *int `json:"failures,omitempty"`
+
+	// Minimum Fewer attempts in a minute say nothing about the share; 50 when absent.
+	Minimum *int `json:"minimum,omitempty"`
+
+	// Share So large a failing share of a node's attempts of the last minute opens the circuit; 0.8 when absent.
+	Share *float64 `json:"share,omitempty"`
 }
 
 // CircuitState Whether deliveries go out, or are held back because the receiver fails.
@@ -539,6 +581,40 @@ type DeliveryList struct {
 
 // DeliveryState pending: will be tried; held: will be tried when its webhook is enabled or answers again; delivered: acknowledged; exhausted: its attempts are used up, it can be replayed.
 type DeliveryState string
+
+// Disable defines model for Disable.
+type Disable struct {
+	// After Absent: never.
+	//
+	// Examples: 10s
+	After  *string `json:"after,omitempty"`
+	OnGone bool    `json:"onGone"`
+}
+
+// DisableDraft defines model for DisableDraft.
+type DisableDraft struct {
+	// After How long the circuit has been open: 1m to 720h; never when absent.
+	//
+	// Examples: 10s
+	After *string `json:"after,omitempty"`
+
+	// OnGone Whether an answer of 410 Gone disables it at once; false when absent.
+	OnGone *bool `json:"onGone,omitempty"`
+}
+
+// Disabled defines model for Disabled.
+type Disabled struct {
+	// At RFC 3339 in UTC with milliseconds.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	At time.Time `json:"at"`
+
+	// Reason Why the server disabled a webhook: its receiver failed for too long, or answered 410 Gone.
+	Reason DisabledReason `json:"reason"`
+}
+
+// DisabledReason Why the server disabled a webhook: its receiver failed for too long, or answered 410 Gone.
+type DisabledReason string
 
 // Event defines model for Event.
 type Event struct {
@@ -817,15 +893,24 @@ type Webhook struct {
 	Batch Batch `json:"batch"`
 
 	// Circuit That of all nodes; they open and close it, and enabling the webhook or another URL closes it.
-	Circuit         Circuit `json:"circuit"`
-	Concurrency     int64   `json:"concurrency"`
-	ContactCenterId string  `json:"contactCenterId"`
+	Circuit Circuit `json:"circuit"`
+
+	// CircuitBreaker When the circuit opens, and deliveries are held back.
+	CircuitBreaker  CircuitBreaker `json:"circuitBreaker"`
+	Concurrency     int64          `json:"concurrency"`
+	ContactCenterId string         `json:"contactCenterId"`
 
 	// CreatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Examples: 2026-11-22T16:00:00.000Z
 	CreatedAt   time.Time `json:"createdAt"`
 	Description *string   `json:"description,omitempty"`
+
+	// Disable When the server disables the webhook.
+	Disable Disable `json:"disable"`
+
+	// Disabled When and why the server disabled it; absent when it did not, or it was enabled since.
+	Disabled *Disabled `json:"disabled,omitempty"`
 
 	// Enabled Deliveries of a disabled webhook are kept and go out when it is enabled.
 	Enabled bool `json:"enabled"`
@@ -867,11 +952,17 @@ type Webhook struct {
 type WebhookDraft struct {
 	Batch *BatchDraft `json:"batch,omitempty"`
 
+	// CircuitBreaker When the circuit opens, and deliveries are held back.
+	CircuitBreaker *CircuitBreakerDraft `json:"circuitBreaker,omitempty"`
+
 	// Concurrency POSTs in flight, per node; 32 when absent.
 	Concurrency *int `json:"concurrency,omitempty"`
 
 	// Description For people.
 	Description *string `json:"description,omitempty"`
+
+	// Disable When the server disables the webhook; never when absent.
+	Disable *DisableDraft `json:"disable,omitempty"`
 
 	// Enabled true when absent.
 	Enabled *bool `json:"enabled,omitempty"`
@@ -936,11 +1027,34 @@ type WebhookPatch struct {
 		MaxEvents *int `json:"maxEvents,omitempty"`
 	} `json:"batch,omitempty"`
 
+	// CircuitBreaker When the circuit opens, and deliveries are held back.
+	CircuitBreaker *struct {
+		// Failures So many failures in a row on one node open the circuit; 20 when absent.
+		Failures *int `json:"failures,omitempty"`
+
+		// Minimum Fewer attempts in a minute say nothing about the share; 50 when absent.
+		Minimum *int `json:"minimum,omitempty"`
+
+		// Share So large a failing share of a node's attempts of the last minute opens the circuit; 0.8 when absent.
+		Share *float64 `json:"share,omitempty"`
+	} `json:"circuitBreaker,omitempty"`
+
 	// Concurrency POSTs in flight, per node; 32 when absent.
 	Concurrency *int `json:"concurrency,omitempty"`
 
 	// Description For people.
 	Description *string `json:"description,omitempty"`
+
+	// Disable When the server disables the webhook; never when absent.
+	Disable *struct {
+		// After How long the circuit has been open: 1m to 720h; never when absent.
+		//
+		// Examples: 10s
+		After *string `json:"after,omitempty"`
+
+		// OnGone Whether an answer of 410 Gone disables it at once; false when absent.
+		OnGone *bool `json:"onGone,omitempty"`
+	} `json:"disable,omitempty"`
 
 	// Enabled null means true.
 	Enabled *bool `json:"enabled,omitempty"`
@@ -1590,7 +1704,7 @@ type ClientInterface interface {
 
 	// UpdateWebhookWithBody Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1599,7 +1713,7 @@ type ClientInterface interface {
 
 	// UpdateWebhook Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1608,7 +1722,7 @@ type ClientInterface interface {
 
 	// UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -2215,7 +2329,7 @@ func (c *Client) GetWebhook(ctx context.Context, id openapi_types.UUID, params *
 
 // UpdateWebhookWithBody Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2234,7 +2348,7 @@ func (c *Client) UpdateWebhookWithBody(ctx context.Context, id openapi_types.UUI
 
 // UpdateWebhook Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2253,7 +2367,7 @@ func (c *Client) UpdateWebhook(ctx context.Context, id openapi_types.UUID, param
 
 // UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -4478,7 +4592,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithBodyWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4487,7 +4601,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4496,7 +4610,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7568,7 +7682,7 @@ func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, id ope
 
 // UpdateWebhookWithBodyWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7583,7 +7697,7 @@ func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Cont
 
 // UpdateWebhookWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7598,7 +7712,7 @@ func (c *ClientWithResponses) UpdateWebhookWithResponse(ctx context.Context, id 
 
 // UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
 //
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -28,6 +28,7 @@ type Settings struct {
 	Signatures     []Signature       `json:"signatures" nullable:"false"`
 	Metadata       []Metadata        `json:"metadata" nullable:"false"`
 	Headers        map[string]string `json:"headers,omitempty"`
+	Failing
 }
 
 // Retry is a webhook's schedule of redeliveries, as it is shown.
@@ -57,6 +58,7 @@ func showSettings(s *hook.Settings) Settings {
 		Success: Success(s.Success), Concurrency: s.Concurrency, RateLimit: s.RateLimit,
 		Batch:      Batch{MaxEvents: s.Batch.MaxEvents, Linger: showDuration(s.Batch.Linger)},
 		Signatures: texts[Signature](s.Signatures), Metadata: texts[Metadata](s.Metadata), Headers: s.Headers,
+		Failing: showFailing(s),
 	}
 }
 
@@ -115,6 +117,7 @@ type SettingsDraft struct {
 	Signatures     optional[[]Signature]                 `json:"signatures,omitzero" doc:"All when absent; sha1 is always among them."`
 	Metadata       optional[[]Metadata]                  `json:"metadata,omitzero" doc:"All when absent."`
 	Headers        optional[map[string]optional[string]] `json:"headers,omitzero" doc:"Sent with every POST; those that Hookswitch sends cannot be set."`
+	FailingDraft
 }
 
 // RetryDraft is a schedule of redeliveries in a body.
@@ -196,6 +199,7 @@ func (d *SettingsDraft) settle(s *hook.Settings, prefix string) []hook.FieldErro
 	put(&s.Signatures, d.Signatures, defaults.Signatures, texts[hook.Signature])
 	put(&s.Metadata, d.Metadata, defaults.Metadata, texts[hook.Metadata])
 	d.settleHeaders(s)
+	d.FailingDraft.settle(r, s, prefix)
 	return r.wrong
 }
 

@@ -27,6 +27,7 @@ type Webhook struct {
 	ContactCenterID string         `json:"contactCenterId"`
 	Enabled         bool           `json:"enabled" doc:"Deliveries of a disabled webhook are kept and go out when it is enabled."`
 	Circuit         Circuit        `json:"circuit" doc:"That of all nodes; they open and close it, and enabling the webhook or another URL closes it."`
+	Disabled        *Disabled      `json:"disabled,omitempty" doc:"When and why the server disabled it; absent when it did not, or it was enabled since."`
 	Settings
 	Secret    string  `json:"secret,omitempty" doc:"The app secret, only in the answer to the creation."`
 	CreatedAt instant `json:"createdAt"`
@@ -41,7 +42,7 @@ type WebhookList struct {
 
 func showWebhook(w *hook.Webhook, center hook.ContactCenterID) Webhook {
 	return Webhook{
-		ID: w.ID, ContactCenterID: string(center), Enabled: w.Enabled, Circuit: showCircuit(w.Circuit), Settings: showSettings(&w.Settings),
+		ID: w.ID, ContactCenterID: string(center), Enabled: w.Enabled, Circuit: showCircuit(w), Disabled: showDisabled(w.Disabled), Settings: showSettings(&w.Settings),
 		CreatedAt: instant{w.CreatedAt}, UpdatedAt: instant{w.UpdatedAt},
 	}
 }
@@ -283,7 +284,9 @@ func (in *updateWebhookInput) Resolve(ctx huma.Context) []error {
 func (in *updateWebhookInput) merge(w *hook.Webhook) error {
 	fields := applyPreset(in.patch.Preset, &w.Settings)
 	fields = append(fields, in.patch.settle(&w.Settings, "body.")...)
-	put(&w.Enabled, in.patch.Enabled, true, same)
+	if in.patch.Enabled.given {
+		w.SetEnabled(in.patch.Enabled.null || in.patch.Enabled.value)
+	}
 	if fields = append(fields, in.server.validate(&w.Settings, in.patch.URL)...); len(fields) > 0 {
 		return &hook.InvalidError{Fields: fields}
 	}
@@ -293,8 +296,8 @@ func (in *updateWebhookInput) merge(w *hook.Webhook) error {
 func rowUpdateWebhook() row {
 	return row{
 		id: "updateWebhook", tag: "webhooks", summary: "Change a webhook's settings",
-		about: "A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch and headers are merged field by " +
-			"field, lists are replaced. The secret cannot be changed here. Deliveries that are open follow the new settings.",
+		about: "A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by " +
+			"field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.",
 		status: http.StatusOK, answer: Webhook{}, body: WebhookPatch{}, thorough: true,
 	}
 }
