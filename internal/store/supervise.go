@@ -50,12 +50,16 @@ func (s *Store) disableFailing(ctx context.Context, now time.Time) error {
 	}
 	var failed error
 	for _, w := range s.catalogue.failing(now) {
-		err := s.disableWebhook(ctx, w, now, func(w *hook.Webhook) bool { return w.DisableFailing(now) })
+		err := s.disableOne(ctx, w, now)
 		if failed = errors.Join(failed, err); errors.Is(err, hook.ErrUnavailable) || ctx.Err() != nil {
 			break // the others would fare no better
 		}
 	}
 	return failed
+}
+
+func (s *Store) disableOne(ctx context.Context, w *hook.Webhook, now time.Time) error {
+	return s.disableWebhook(ctx, w, now, func(w *hook.Webhook) bool { return w.DisableFailing(now) })
 }
 
 // DisableGone disables a webhook that was answered 410 Gone, unless it was changed since the attempt was made with what is given
