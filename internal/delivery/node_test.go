@@ -27,7 +27,7 @@ type node struct {
 func startNode(t testing.TB, database string, s Sender, change ...func(*Options)) *node {
 	t.Helper()
 	n := new(node)
-	o := Options{Queue: mortal{n}, Sender: s, PublicURL: publicURL, Version: "1.2.3"}
+	o := Options{Queue: mortal{n}, Disabler: mortal{n}, Sender: s, PublicURL: publicURL, Version: "1.2.3"}
 	for _, c := range change {
 		c(&o)
 	}
@@ -126,6 +126,13 @@ func (m mortal) SwapCircuit(ctx context.Context, webhook hook.WebhookNumber, fro
 		return false, err
 	}
 	return m.node.SwapCircuit(ctx, webhook, from, to)
+}
+
+func (m mortal) DisableGone(ctx context.Context, now time.Time, sent *hook.Webhook) error {
+	if err := m.gone(); err != nil {
+		return err
+	}
+	return m.node.DisableGone(ctx, now, sent)
 }
 
 // webhook makes a webhook in the store.
