@@ -593,7 +593,7 @@ type Disable struct {
 
 // DisableDraft defines model for DisableDraft.
 type DisableDraft struct {
-	// After How long the circuit has been open: 1m to 720h; never when absent.
+	// After How long the circuit has been open: 1m to 720h; never when absent or 0s.
 	//
 	// Examples: 10s
 	After *string `json:"after,omitempty"`
@@ -1047,7 +1047,7 @@ type WebhookPatch struct {
 
 	// Disable When the server disables the webhook; never when absent.
 	Disable *struct {
-		// After How long the circuit has been open: 1m to 720h; never when absent.
+		// After How long the circuit has been open: 1m to 720h; never when absent or 0s.
 		//
 		// Examples: 10s
 		After *string `json:"after,omitempty"`

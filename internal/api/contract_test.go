@@ -191,7 +191,7 @@ func (c *contract) webhooks(t *testing.T) (id string) {
 	made := c.good(201, "POST", "/v1/webhooks", `{"url":"https://receiver.example/hook","events":["STARTED","FINISHED"],"mediaTypes":["chat"],
 		"subtypes":["SMS"],"requestTimeout":"10s","retry":{"timeout":"5s","attempts":3,"backoff":1.5,"maxTimeout":"1h","jitter":0.1},
 		"success":"2xx","concurrency":4,"rateLimit":10,"batch":{"maxEvents":2,"linger":"10ms"},"signatures":["sha1"],"metadata":[],
-		"headers":{"X-Mine":"1"},"description":"mine","enabled":true,"secret":"0123456789abcdef"}`)
+		"circuitBreaker":{"failures":5,"share":0.5,"minimum":10},"disable":{"after":"72h","onGone":true},"headers":{"X-Mine":"1"},"description":"mine","enabled":true,"secret":"0123456789abcdef"}`)
 	if text(made, "secret") != "0123456789abcdef" {
 		t.Errorf("secret %v", made["secret"])
 	}
@@ -200,7 +200,7 @@ func (c *contract) webhooks(t *testing.T) (id string) {
 	if _, shown := got["secret"]; shown {
 		t.Error("the secret is shown again")
 	}
-	patched := c.good(200, "PATCH", "/v1/webhooks/"+id, `{"retry":{"attempts":7,"timeout":null},"batch":null,"rateLimit":null,"success":null,"preset":null,
+	patched := c.good(200, "PATCH", "/v1/webhooks/"+id, `{"retry":{"attempts":7,"timeout":null},"batch":null,"circuitBreaker":{"share":null,"minimum":20},"disable":{"after":null},"rateLimit":null,"success":null,"preset":null,
 		"subtypes":null,"headers":{"x-mine":null,"X-Other":"2"},"events":["STARTED"]}`)
 	want := `{"attempts":7,"backoff":1.5,"jitter":0.1,"maxTimeout":"1h","timeout":"5s"}`
 	if got, _ := json.Marshal(patched["retry"]); string(got) != want {

@@ -34,7 +34,7 @@ type FailingDraft struct {
 
 // DisableDraft says in a body when the server disables a webhook.
 type DisableDraft struct {
-	After  optional[duration] `json:"after,omitzero" doc:"How long the circuit has been open: 1m to 720h; never when absent."`
+	After  optional[duration] `json:"after,omitzero" doc:"How long the circuit has been open: 1m to 720h; never when absent or 0s."`
 	OnGone optional[bool]     `json:"onGone,omitzero" doc:"Whether an answer of 410 Gone disables it at once; false when absent."`
 }
 

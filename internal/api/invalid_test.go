@@ -78,10 +78,12 @@ func TestInvalid(t *testing.T) {
 		"webhook: everything": {
 			path: "/v1/webhooks", body: `{"url":"ftp://x","secret":"short","events":["BEGUN"],"mediaTypes":"chat","subtypes":[1],"requestTimeout":"10","retry":{"timeout":"0s",
 				"attempts":101,"backoff":"2","maxTimeout":"25h","jitter":0.6,"x":1},"preset":"acme","success":"201","concurrency":0,"rateLimit":1.5,"batch":{"maxEvents":501,"linger":"2s"},
+				"circuitBreaker":{"failures":0,"share":1.01,"minimum":"few"},"disable":{"after":"59s","onGone":1},
 				"signatures":["sha256"],"metadata":["x"],"headers":{"Host":"h","Bad Name":"x","X-Ok":"a\nb"},"description":7,"enabled":"yes","colour":1}`,
 			want: []string{
 				"body.url", "body.secret", "body.events[0]", "body.mediaTypes", "body.subtypes[0]", "body.requestTimeout", "body.retry.timeout", "body.retry.attempts",
 				"body.retry.backoff", "body.retry.maxTimeout", "body.retry.jitter", "body.retry.x", "body.preset", "body.success", "body.concurrency", "body.rateLimit",
+				"body.circuitBreaker.failures", "body.circuitBreaker.share", "body.circuitBreaker.minimum", "body.disable.after", "body.disable.onGone",
 				"body.batch.maxEvents", "body.batch.linger", "body.signatures", "body.metadata[0]", "body.headers.Host", "body.headers.Bad Name", "body.headers.X-Ok",
 				"body.description", "body.enabled", "body.colour",
 			},

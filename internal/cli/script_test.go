@@ -31,6 +31,7 @@ const adminKey = "hsk_of-the-scripts-0123456789"
 //	server [flags]     starts a server on a fresh store, with HOOKSWITCH_SERVER and HOOKSWITCH_ADMIN_KEY set for the client commands
 //	receiver [flags]   starts `listen` and sets $RECEIVER to its URL
 //	await PATTERN      waits until the receiver's output matches
+//	said PATTERN       waits until the server's log matches
 //	collect            waits for the receiver's own end and writes its output to the files received and summary
 //	postgres NAME      sets a variable to the URL of a new, empty PostgreSQL database
 //	end WHAT           ends the server or the receiver as a signal does, and demands exit code 0
@@ -51,7 +52,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"cli": runWithin, "code": runCode, "field": setField, "post": post, "delivered": awaitDelivered,
-			"server": startServer, "receiver": startReceiver, "await": awaitReceiver, "collect": collectReceiver, "end": end,
+			"server": startServer, "receiver": startReceiver, "await": awaitReceiver, "collect": collectReceiver, "end": end, "said": awaitServer,
 			"postgres": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], pgtest.Database(t)) },
 		},
 	})
@@ -102,6 +103,11 @@ func startReceiver(ts *testscript.TestScript, _ bool, flags []string) {
 func awaitReceiver(ts *testscript.TestScript, _ bool, args []string) {
 	s := stageOf(ts)
 	s.receiver.await(&s.receiver.stdout, strings.Join(args, " "))
+}
+
+func awaitServer(ts *testscript.TestScript, _ bool, args []string) {
+	s := stageOf(ts)
+	s.server.await(&s.server.stderr, strings.Join(args, " "))
 }
 
 func collectReceiver(ts *testscript.TestScript, _ bool, _ []string) {

@@ -68,6 +68,7 @@ func (a *app) settingsFlags(cmd *cobra.Command) *webhookSettings {
 	w.text("retry-max-timeout", "the longest wait, for example 6h", "retry", "maxTimeout")
 	w.number("retry-jitter", "how much of a wait is random, 0 to 0.5", "retry", "jitter")
 	w.text("success", "what acknowledges: 200, or 2xx for every 2xx", "success")
+	w.failingFlags()
 	w.number("concurrency", "POSTs in flight", "concurrency")
 	w.number("rate-limit", "POSTs per second", "rateLimit")
 	w.number("batch-events", "events in one POST", "batch", "maxEvents")
@@ -384,11 +385,11 @@ func webhookRow(w client.Webhook) []string {
 
 func webhookFields(w client.Webhook) [][2]string {
 	r := w.Retry
-	return [][2]string{
+	return slices.Concat([][2]string{
 		{"id", w.Id.String()},
 		{"url", w.Url},
 		{"description", textOf(w.Description)},
-		{"enabled", strconv.FormatBool(w.Enabled)},
+		{"enabled", enabledOf(w)},
 		{"secret", textOf(w.Secret)},
 		{"events", joined(w.Events, "all")},
 		{"media types", joined(w.MediaTypes, "all")},
@@ -396,6 +397,7 @@ func webhookFields(w client.Webhook) [][2]string {
 		{"request timeout", w.RequestTimeout},
 		{"retry", fmt.Sprintf("after %s, %d times, factor %v, at most %s apart, jitter %v", r.Timeout, r.Attempts, r.Backoff, r.MaxTimeout, r.Jitter)},
 		{"acknowledged by", string(w.Success)},
+	}, failingFields(w), [][2]string{
 		{"concurrency", fmt.Sprint(w.Concurrency)},
 		{"rate limit", rateOf(w.RateLimit)},
 		{"batch", fmt.Sprintf("%d events, linger %s", w.Batch.MaxEvents, w.Batch.Linger)},
@@ -403,7 +405,7 @@ func webhookFields(w client.Webhook) [][2]string {
 		{"headers", headersOf(w.Headers)},
 		{"created", timeOf(&w.CreatedAt)},
 		{"updated", timeOf(&w.UpdatedAt)},
-	}
+	})
 }
 
 // joined returns a list that may be absent as one text.
