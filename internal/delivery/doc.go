@@ -35,8 +35,8 @@
 //
 // # The circuit
 //
-// A webhook's circuit is stored, and one for all processes ([hook.Circuit]). After [hook.BreakerFailuresDefault] failures in a row a
-// lane opens it: the deliveries of all lanes go back to the store, where they wait without using up attempts, and one probe at a
+// A webhook's circuit is stored, and one for all processes ([hook.Circuit]). After so many failures in a row, or so large a failing
+// share of a minute's attempts, as the webhook's [hook.BreakerLimits] say, a lane opens it: the deliveries of all lanes go back to the store, where they wait without using up attempts, and one probe at a
 // time goes out, from the process that changes the stored circuit first when it is due. The first success closes it. A lane looks
 // at the circuit wherever it looks at its webhook, in memory; the store is asked only to change one, beside the workers. Until an
 // opening is stored, the lane goes by its own opinion ([hook.Breaker]).
