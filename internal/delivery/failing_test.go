@@ -267,21 +267,26 @@ func TestGoneIsAFailureToOthers(t *testing.T) {
 		name   string
 		onGone bool
 		answer hook.Answer
-		weaken func(*Options)
+		nobody bool
 	}{
-		{"not asked for", false, hook.Answer{Status: 410}, func(*Options) {}},
-		{"nobody disables", true, hook.Answer{Status: 410}, func(o *Options) { o.Disabler = nil }},
-		{"broken off", true, hook.Answer{Status: 410, Failure: hook.FailureBroken}, func(*Options) {}},
-		{"not found", true, hook.Answer{Status: 404}, func(*Options) {}},
+		{"not asked for", false, hook.Answer{Status: 410}, false},
+		{"nobody disables", true, hook.Answer{Status: 410}, true},
+		{"broken off", true, hook.Answer{Status: 410, Failure: hook.FailureBroken}, false},
+		{"not found", true, hook.Answer{Status: 404}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				n := startNode(t, database(t), sender(func(context.Context, hook.Post) hook.Answer { return tt.answer }), tt.weaken)
+				var asked atomic.Int64
+				n := startNode(t, database(t), sender(func(context.Context, hook.Post) hook.Answer { return tt.answer }), func(o *Options) {
+					if o.Disabler = (flaky{o.Disabler, &asked}); tt.nobody {
+						o.Disabler = nil
+					}
+				})
 				w := n.webhook(t, 1, func(s *hook.Settings) { s.Disable.OnGone = tt.onGone })
 				n.emit(t, 0, 1)
 				<-time.After(time.Minute)
-				if got := n.now(t, w); !got.Enabled || n.used(t, hook.DeliveryPending) < 3 {
-					t.Errorf("after %d attempts it is %+v", n.used(t, hook.DeliveryPending), got)
+				if got := n.now(t, w); !got.Enabled || n.used(t, hook.DeliveryPending) < 3 || asked.Load() != 0 {
+					t.Errorf("after %d attempts, and %d times that the store was asked, it is %+v", n.used(t, hook.DeliveryPending), -asked.Load(), got)
 				}
 			})
 		})

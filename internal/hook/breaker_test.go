@@ -173,6 +173,41 @@ func TestEffectiveLimits(t *testing.T) {
 	}
 }
 
+// A share is what it says in decimals, although most of them are no binary fractions.
+func TestSharesAreExact(t *testing.T) {
+	for hundredths := 1; hundredths <= 100; hundredths++ {
+		l := hook.BreakerLimits{Failures: hook.BreakerFailuresMax, Share: float64(hundredths) / 100, Minimum: 1}
+		for _, n := range []int{100, 300, 700, 1_900} {
+			if least := n / 100 * hundredths; !l.Opens(0, least, n) || l.Opens(0, least-1, n) {
+				t.Errorf("with a share of %v, %d of %d do not open, or fewer do", l.Share, least, n)
+			}
+		}
+	}
+}
+
+// Whoever closes a circuit, attempts of before count no more.
+func TestClosingEmptiesTheWindow(t *testing.T) {
+	s, now := hook.DefaultSettings(), circuitEpoch()
+	var failing hook.Breaker
+	for range hook.BreakerFailuresDefault {
+		failing = failing.Failed(now, &s)
+	}
+	if failed, _ := failing.Window.Count(now); failed != hook.BreakerFailuresDefault || !failing.Own.Open() {
+		t.Fatalf("it is %+v", failing)
+	}
+	stored := failing.See(failing.Own)
+	for name, b := range map[string]hook.Breaker{
+		"a success here":                      failing.Acknowledged(now),
+		"a success here, after it was stored": stored.Acknowledged(now),
+		"somebody else":                       stored.See(hook.Circuit{}),
+		"somebody else, and it opened again":  stored.See(hook.OpenCircuit(now.Add(time.Minute), &s.Retry)),
+	} {
+		if b.Window != (hook.Window{}) || b.Failures != 0 {
+			t.Errorf("closed by %s: %+v", name, b)
+		}
+	}
+}
+
 // I7: what a breaker keeps has a fixed size.
 func TestBreakerDoesNotAllocate(t *testing.T) {
 	s, b, now := hook.DefaultSettings(), hook.Breaker{}, circuitEpoch()
