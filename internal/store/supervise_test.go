@@ -23,14 +23,17 @@ func disables(w *hook.Webhook) {
 	w.Settings.Disable = hook.Disable{After: hook.Duration(disablesAfter), OnGone: true}
 }
 
-// disabledLog counts the lines that say that the server has disabled a webhook.
-type disabledLog struct{ lines atomic.Int64 }
+// disabledLog counts the lines that say that the server has disabled a webhook, or that a change has closed a circuit.
+type disabledLog struct{ lines, closed atomic.Int64 }
 
 func (l *disabledLog) Enabled(context.Context, slog.Level) bool { return true }
 
 func (l *disabledLog) Handle(_ context.Context, r slog.Record) error {
 	if strings.HasPrefix(r.Message, "webhook disabled") {
 		l.lines.Add(1)
+	}
+	if strings.HasPrefix(r.Message, "circuit closed") {
+		l.closed.Add(1)
 	}
 	return nil
 }
@@ -108,8 +111,8 @@ func TestDisabledForFailing(t *testing.T) {
 		wantStates(t, s, []*hook.Webhook{w, never}, "STARTED to 0: held, 0", "STARTED to 1: held, 0")
 		enabled, err := s.EnableWebhook(t.Context(), theCenter, w.ID, at, true, nil)
 		must(t, err)
-		if enabled.Disabled != (hook.Disabled{}) || enabled.Circuit.Open() || !enabled.Enabled {
-			t.Errorf("enabled it is %+v", enabled)
+		if enabled.Disabled != (hook.Disabled{}) || enabled.Circuit.Open() || !enabled.Enabled || log.closed.Load() != 1 {
+			t.Errorf("enabled it is %+v, and %d lines say that its circuit closed", enabled, log.closed.Load())
 		}
 		wantStates(t, s, []*hook.Webhook{w, never}, "STARTED to 0: pending, 0", "STARTED to 1: held, 0")
 		deliver(t, s, at, w)

@@ -80,11 +80,15 @@ func (s *Store) DeleteWebhook(ctx context.Context, center hook.ContactCenterNumb
 
 func (s *Store) modifyWebhook(ctx context.Context, center hook.ContactCenterNumber, id hook.WebhookID, now time.Time, once *Once[*hook.Webhook], change func(*hook.Webhook) error) (*hook.Webhook, error) {
 	w := &webhookWrite{store: s, center: center, id: id}
-	return w.run(ctx, now, once, w.load, func(b batch) {
+	done, err := w.run(ctx, now, once, w.load, func(b batch) {
 		if w.failed = w.modify(b, now, change); w.failed != nil {
 			w.after = nil
 		}
 	})
+	if err == nil && w.closes {
+		s.options.Log.Info("circuit closed: the webhook was enabled, or its URL changed", "webhook", id.String())
+	}
+	return done, err
 }
 
 // webhookWrite is a change of one webhook: before it and after it.
@@ -94,11 +98,13 @@ type webhookWrite struct {
 	id     hook.WebhookID
 	after  *hook.Webhook
 	failed error
+	// closes is whether the change closes an open circuit.
+	closes bool
 }
 
 // run commits the given stages, then reads what they made of the webhook and shows it to everybody.
 func (w *webhookWrite) run(ctx context.Context, now time.Time, once *Once[*hook.Webhook], stages ...func(batch)) (*hook.Webhook, error) {
-	reset := func(batch) { w.after, w.failed = nil, nil }
+	reset := func(batch) { w.after, w.failed, w.closes = nil, nil, false }
 	task := &write[*hook.Webhook]{
 		store: w.store, center: w.center, now: now, once: once,
 		stages: slices.Concat(steps{reset, changeCatalogue}, stages, steps{w.load}), result: w.result, after: w.store.publishing(w.publish),
@@ -146,7 +152,7 @@ func (w *webhookWrite) modify(b batch, now time.Time, change func(*hook.Webhook)
 	}
 	b.exec(updateWebhook, nil, w.center, w.id.UUID, settings, next.Secret.Reveal(), flag(next.Enabled), milli(now), milli(next.DeletedAt),
 		milli(next.Disabled.At), int64(next.Disabled.For))
-	if hook.ClosesCircuit(w.after, &next) {
+	if w.closes = hook.ClosesCircuit(w.after, &next); w.closes {
 		b.exec(closeCircuit, nil, w.center, w.id.UUID)
 	}
 	return nil
