@@ -234,7 +234,7 @@ func (a *acceptance) emit(kind interaction.Event, i *hook.Interaction, serial ho
 
 func (a *acceptance) writeEvent(b batch, em *emission) {
 	b.at(uint64(em.follows))
-	queueInsertEvent(b, em.event)
+	queueInsertEventBehind(b, em.event, em.follows)
 	if em.follows == 0 {
 		a.fanOut(b, em)
 		return
@@ -283,7 +283,7 @@ func (a *acceptance) result() ([]ChangeResult, error) {
 // announce wakes whoever waits for events, and tells of each.
 func (a *acceptance) announce() {
 	if len(a.emitted) > 0 {
-		a.store.arrivals.announce()
+		a.store.arrivals.announce(a.center)
 	}
 	if told := a.store.options.Accepted; told != nil {
 		for i := range a.emitted {

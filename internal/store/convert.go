@@ -18,6 +18,9 @@ const (
 
 var tellMark = regexp.MustCompile(`\{\{tell (\w+)\}\}`)
 
+// placeMark is what gives events their places where transactions do: the column, and its value (see statement).
+var placeMark = regexp.MustCompile(`\{\{place(?: behind (\S+) (\S+))?\}\}`)
+
 // placeholder matches $1, $2, … in a statement.
 var placeholder = regexp.MustCompile(`\$[0-9]+`)
 

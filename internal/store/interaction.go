@@ -44,13 +44,32 @@ func scanInteraction(r row) (*hook.Interaction, error) {
 
 // scanBareInteraction reads an interaction and returns its content as it is stored, for whoever has time to decode it.
 func scanBareInteraction(r row) (i *hook.Interaction, content string, err error) {
-	i = new(hook.Interaction)
-	var media, subtype, created, submitted, stopped, by int64
-	err = r(&i.ContactCenter, &i.Serial, &i.ID.UUID, &i.SessionID.UUID, &media, &subtype, &i.State, &i.Queue, &i.Agent, &content,
-		&created, &submitted, &i.StartedEvent, &stopped, &by, &i.Stopped.Reason, &i.Stopped.Event)
-	i.Media, i.Subtype, i.Stopped.By = decode(mediaList(), media), decode(subtypeList(), subtype), decode(stopperList(), by)
-	i.CreatedAt, i.SubmittedAt, i.Stopped.At = fromMilli(created), fromMilli(submitted), fromMilli(stopped)
-	return i, content, err
+	var x interactionRow
+	err = r(x.columns()...)
+	return x.interaction(), x.content, err
+}
+
+// interactionRow is where the columns of an interaction go.
+type interactionRow struct {
+	i                                               hook.Interaction
+	content                                         string
+	media, subtype, created, submitted, stopped, by int64
+}
+
+func (x *interactionRow) columns() []any {
+	i := &x.i
+	return []any{
+		&i.ContactCenter, &i.Serial, &i.ID.UUID, &i.SessionID.UUID, &x.media, &x.subtype, &i.State, &i.Queue, &i.Agent, &x.content,
+		&x.created, &x.submitted, &i.StartedEvent, &x.stopped, &x.by, &i.Stopped.Reason, &i.Stopped.Event,
+	}
+}
+
+// interaction returns what was read, without its content.
+func (x *interactionRow) interaction() *hook.Interaction {
+	i := &x.i
+	i.Media, i.Subtype, i.Stopped.By = decode(mediaList(), x.media), decode(subtypeList(), x.subtype), decode(stopperList(), x.by)
+	i.CreatedAt, i.SubmittedAt, i.Stopped.At = fromMilli(x.created), fromMilli(x.submitted), fromMilli(x.stopped)
+	return i
 }
 
 func decodeContent(i *hook.Interaction, content string) error {

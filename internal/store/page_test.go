@@ -57,7 +57,10 @@ func lists() []list {
 			page, next, err := s.Webhooks(t.Context(), center, p)
 			return named(page, func(w *hook.Webhook) any { return fmt.Sprintf("%09d", w.Number) }), next, err
 		}},
-		{name: "events", oldestFirst: true, add: addInteraction, read: func(t *testing.T, s *storetest.Opened, center hook.ContactCenterNumber, p store.Page) ([]string, string, error) {
+		{name: "events", oldestFirst: true, add: func(t *testing.T, s *storetest.Opened, now time.Time) {
+			addInteraction(t, s, now)
+			events(t, s, theCenter) // waits until it can be read
+		}, read: func(t *testing.T, s *storetest.Opened, center hook.ContactCenterNumber, p store.Page) ([]string, string, error) {
 			page, next, err := s.Events(t.Context(), center, p.Cursor, p.Limit)
 			if len(page) == 0 {
 				next = "" // an empty page has a cursor here, to go on from
@@ -480,6 +483,7 @@ func TestListEvents(t *testing.T) {
 		change(t, s, now, create(id, "q"))
 		change(t, s, now.Add(-time.Hour), create(newInteraction(), "q")) // the clock was set back
 		change(t, s, now, stop(id))
+		events(t, s, theCenter) // waits until all can be read
 		var got []string
 		for range 3 {
 			page, next, err := s.Events(t.Context(), theCenter, cursor, 1)

@@ -87,6 +87,9 @@ func openPostgres(ctx context.Context, database string, lease time.Duration, log
 		pool.Close()
 		return nil, fmt.Errorf("open database %s: %w", shownDatabase(config.ConnConfig), err)
 	}
+	if err := e.placeForeignEvents(ctx, config.ConnConfig); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: find places for events: %w", shownDatabase(config.ConnConfig), err), e.close())
+	}
 	return e, nil
 }
 
@@ -143,8 +146,15 @@ func (e *postgresEngine) read(s statement, each func(row) error, args ...any) er
 		return err
 	}
 	defer func() { <-e.readers }()
+	given := false
 	return e.work(reading, func(b *postgresBatch) error {
-		b.query(s, each, args...)
+		if given { // the connection was lost in the middle: the rows that were given cannot be taken back
+			return &taskError{fmt.Errorf("%w: the rest of the rows was lost", hook.ErrUnavailable)}
+		}
+		b.query(s, func(r row) error {
+			given = true
+			return each(r)
+		}, args...)
 		return nil
 	})
 }

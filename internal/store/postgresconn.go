@@ -29,7 +29,7 @@ const postgresPreparedMax = 256
 var postgresMarks = strings.NewReplacer(forUpdate, "FOR UPDATE", skipLocked, "FOR UPDATE SKIP LOCKED")
 
 func markedForPostgres(s statement) string {
-	return tellMark.ReplaceAllString(postgresMarks.Replace(string(s)), "")
+	return tellMark.ReplaceAllString(placeMark.ReplaceAllStringFunc(postgresMarks.Replace(string(s)), placeOnPostgres), "")
 }
 
 // binary is the format of every parameter and column (PostgreSQL, "Message Flow: Extended Query").

@@ -74,14 +74,15 @@ func (c *sqliteConn) prepare(s statement) (*sqliteStatement, error) {
 		}
 	}
 	st := new(sqliteStatement)
-	text := placeholder.ReplaceAllStringFunc(string(s), func(p string) string {
+	unmarked := tellMark.ReplaceAllString(placeMark.ReplaceAllString(sqliteMarks.Replace(string(s)), ""), "")
+	text := placeholder.ReplaceAllStringFunc(unmarked, func(p string) string {
 		n, _ := strconv.Atoi(p[1:]) // the pattern lets digits through alone
 		st.order = append(st.order, n-1)
 		return "?"
 	})
 	var rest int
 	var err error
-	if st.stmt, rest, err = c.conn.PrepareTransient(tellMark.ReplaceAllString(sqliteMarks.Replace(text), "")); err != nil {
+	if st.stmt, rest, err = c.conn.PrepareTransient(text); err != nil {
 		return nil, fmt.Errorf("prepare %q: %w", s, err)
 	}
 	if rest != 0 {

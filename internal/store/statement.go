@@ -9,7 +9,9 @@ import (
 // statement is one SQL text for every engine. Its parameters are written $1, $2, … and mean the arguments in that order.
 // Where an engine has row locks, {{for update}} marks a read of a row that the same task goes on to change, and
 // {{skip locked}} one that passes over rows which another transaction holds. {{tell c}} names the column by which an engine
-// that makes one statement of many tells their rows apart.
+// that makes one statement of many tells their rows apart. {{place}} is the column of an event's place in the order in which
+// events are read, and {{place behind c s}} its value, at least that of the event s of the contact centre c; where that order is
+// the one of serials, both are nothing.
 type statement string
 
 // row gives the columns of one row to pointers: *int64, *int, *bool, *string, *[]byte, *hook.UUID and the domain's numbers.

@@ -90,7 +90,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		e = &faultyEngine{engine: e, faults: o.Faults}
 	}
 	s := &Store{options: o, engine: e}
-	s.arrivals.next, s.catalogue.behind = make(chan struct{}), make(chan struct{}, 1)
+	s.arrivals.wanted, s.catalogue.behind = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.startCommitters()
 	if err := s.start(time.Now()); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -164,6 +164,7 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { s.maintain(ctx) })
 	wg.Go(func() { s.supervise(ctx) })
+	wg.Go(func() { s.followOthers(ctx) })
 	wg.Go(func() { s.keepRetention(ctx, policy{interactions: s.options.Retention}) })
 	wg.Wait()
 	return nil
@@ -254,29 +255,4 @@ func random16() (b [16]byte) {
 func random10() (b [10]byte) {
 	rand.Read(b[:]) // never fails: see crypto/rand
 	return b
-}
-
-// arrivals tells whoever waits that events were committed.
-type arrivals struct {
-	mu     sync.Mutex // guards next and waited
-	next   chan struct{}
-	waited bool
-}
-
-func (a *arrivals) announce() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.waited {
-		close(a.next)
-		a.next, a.waited = make(chan struct{}), false
-	}
-}
-
-// EventsArrived returns a channel that is closed when events are committed. Whoever waits asks for it first, then reads,
-// then waits.
-func (s *Store) EventsArrived() <-chan struct{} {
-	s.arrivals.mu.Lock()
-	defer s.arrivals.mu.Unlock()
-	s.arrivals.waited = true
-	return s.arrivals.next
 }
