@@ -166,6 +166,7 @@ func Merged(text string, args ...any) string {
 const (
 	InsertInteraction = string(insertInteraction)
 	InsertDelivery    = string(insertDelivery)
+	InsertEvent       = string(insertEvent)
 	LockInteraction   = string(lockInteraction)
 	DeliverDelivery   = string(deliverDelivery)
 	LockStarted       = string(lockStarted)
@@ -197,6 +198,18 @@ func Waves(callers ...[]hook.InteractionID) (sizes []int) {
 func Cursor(serial hook.Serial, webhook hook.WebhookNumber) string {
 	return position{serial, webhook}.cursor()
 }
+
+// EventCursor makes the cursor of an event.
+func EventCursor(tx int64, serial hook.Serial) string { return eventPlace{tx, serial}.cursor() }
+
+// EventPlace reads the cursor of an event.
+func EventPlace(cursor string) (tx int64, serial hook.Serial, err error) {
+	p, err := parseEventCursor(cursor)
+	return p.tx, p.serial, err
+}
+
+// SelectForeign finds the contact centres with events from another cluster of databases.
+const SelectForeign = string(selectForeign)
 
 // LimitPages bounds the size of the database, as a full disk would.
 func (s *Store) LimitPages(ctx context.Context, pages int64) error {

@@ -159,6 +159,7 @@ func TestListLimits(t *testing.T) {
 			changes = append(changes, create(newInteraction(), "q"))
 		}
 		change(t, s, moment(), changes...)
+		events(t, s, theCenter) // waits until all can be read
 		if l.name == "webhooks" {
 			for range store.PageLimitDefault + 5 {
 				l.add(t, s, moment())

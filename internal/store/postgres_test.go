@@ -53,10 +53,16 @@ func TestPostgresPlans(t *testing.T) {
 		if len(executed) < 40 {
 			t.Errorf("%d statements were executed: the exercise does too little", len(executed))
 		}
+		executed[store.SelectForeign] = nil
 		explain(t, s, executed)
 		must(t, s.Write(t.Context(), `INSERT INTO deliveries (center, event, webhook, state, due_at) SELECT 1, n, 1, 1, n FROM generate_series(1, 20000) n`))
 		must(t, s.Write(t.Context(), `INSERT INTO attempts (center, event, webhook, number, started_at, duration_us, status, failure, error, response)
 			SELECT 1, n, 1, 1, n, 1, 200, 0, '', '' FROM generate_series(1, 20000) n`))
+		// A history from before there were transactions in it: all of one.
+		must(t, s.Write(t.Context(), `INSERT INTO interactions (center, serial, id, session_id, media, subtype, state, queue, content, created_at, submitted_at, started_event)
+			SELECT 1, n, gen_random_uuid(), gen_random_uuid(), 1, 1, 2, 'q', '', n, n, n FROM generate_series(1, 20000) n`))
+		must(t, s.Write(t.Context(), `INSERT INTO events (center, serial, interaction, kind, operation_id, occurred_at, payload)
+			SELECT 1, n, n, 1, gen_random_uuid(), n, '' FROM generate_series(1, 20000) n`))
 		must(t, s.Write(t.Context(), `ANALYZE`))
 		explain(t, s, executed)
 		explainMerged(t, s)
@@ -67,6 +73,21 @@ func explain(t *testing.T, s *storetest.Opened, calls map[string][]any) {
 	t.Helper()
 	small := regexp.MustCompile(`Seq Scan on (webhooks|contact_centers|api_keys|catalogue|nodes)\b`)
 	byKey := regexp.MustCompile(`^(DELETE FROM|UPDATE) deliveries .*event = \$2 AND webhook = \$3`)
+	byPlace := map[string]*regexp.Regexp{ // what reads events in their order, and the part of the index that it reads
+		"ORDER BY e.tx, e.serial":                       regexp.MustCompile(`events_by_commit on events e\n\s+Index Cond: .*ROW\(tx, serial\) > ROW.*tx < `),
+		"ORDER BY e.tx DESC":                            regexp.MustCompile(`Backward using events_by_commit on events e\n\s+Index Cond: .*tx < `),
+		"ORDER BY tx DESC":                              regexp.MustCompile(`Backward using events_by_commit on events\n\s+Index Cond: .*tx < `),
+		"FROM events WHERE center = $1 AND serial < $2": regexp.MustCompile(`Backward using events_pkey on events\n\s+Index Cond: .*serial < `),
+		"SELECT coalesce((SELECT tx FROM":               regexp.MustCompile(`events_pkey on events\n\s+Index Cond: .*serial = `),
+		"INSERT INTO events":                            regexp.MustCompile(`events_pkey on events s\n\s+Index Cond: .*serial = `),
+		"e.tx >= pg_snapshot_xmax":                      regexp.MustCompile(`events_by_commit on events e\n\s+Index Cond: .*tx >= `),
+	}
+	unseen := maps.Clone(byPlace)
+	defer func() {
+		for part := range unseen {
+			t.Errorf("no statement has %q", part)
+		}
+	}()
 	for text, args := range calls {
 		plan, err := s.Explain(text, args...)
 		if err != nil {
@@ -77,6 +98,14 @@ func explain(t *testing.T, s *storetest.Opened, calls map[string][]any) {
 		for _, step := range plan {
 			if strings.Contains(step, "Seq Scan on") && !small.MatchString(step) {
 				t.Errorf("%s\nscans:\n\t%s", text, all)
+			}
+		}
+		for part, want := range byPlace {
+			if strings.Contains(text, part) {
+				delete(unseen, part)
+			}
+			if strings.Contains(text, part) && (!want.MatchString(all) || strings.Contains(all, "Sort")) {
+				t.Errorf("%s\ndoes not read events by their places, want %s:\n\t%s", text, want, all)
 			}
 		}
 		if byKey.MatchString(strings.ReplaceAll(text, "\n", " ")) && !strings.Contains(all, "using deliveries_pkey") {
@@ -94,16 +123,20 @@ func explain(t *testing.T, s *storetest.Opened, calls map[string][]any) {
 func explainMerged(t *testing.T, s *storetest.Opened) {
 	t.Helper()
 	given := strings.NewReplacer("$1::bigint[]", "'{1,1,1}'::bigint[]", "$2::bigint[]", "'{1,2,3}'::bigint[]", "$3::bigint[]", "'{1,1,1}'::bigint[]",
-		"$4::bigint[]", "'{1,1,1}'::bigint[]", "$2::uuid[]", "array_fill(gen_random_uuid(), ARRAY[3])")
+		"$4::bigint[]", "'{1,1,1}'::bigint[]", "$2::uuid[]", "array_fill(gen_random_uuid(), ARRAY[3])",
+		"$5::uuid[]", "array_fill(gen_random_uuid(), ARRAY[3])", "$6::bigint[]", "'{1,1,1}'::bigint[]", "$7::bytea[]", "array_fill(''::bytea, ARRAY[3])",
+		"$8::bytea[]", "array_fill(''::bytea, ARRAY[3])", "$9::bigint[]", "'{0,1,2}'::bigint[]")
+	insert := given.Replace(store.Merged(store.InsertEvent, theCenter, hook.Serial(1), hook.Serial(1), int64(1), newUUID(), int64(1), []byte{}, []byte{}, hook.Serial(0)))
 	lock := given.Replace(store.Merged(store.LockInteraction, theCenter, newUUID()))
 	lockOpen := given.Replace(store.Merged(store.LockStarted, theCenter, hook.Serial(1)))
 	remove := given.Replace(store.Merged(store.DeliverDelivery, theCenter, hook.Serial(1), hook.WebhookNumber(1), int64(1)))
 	for range 100 {
 		change(t, s, moment(), create(newInteraction(), ""))
 	}
-	for _, prepare := range []string{`SELECT 1`, `ANALYZE interactions`, `DELETE FROM deliveries`, `ANALYZE deliveries`} {
+	for _, prepare := range []string{`SELECT 1`, `ANALYZE interactions`, `ANALYZE events`, `DELETE FROM deliveries`, `ANALYZE deliveries`} {
 		must(t, s.Write(t.Context(), prepare))
 		for text, want := range map[string]string{
+			insert:   "Index Cond: ((center = given.p1) AND (serial = given.p9))",
 			lock:     "Index Cond: ((center = given.p1) AND (id = given.p2))",
 			lockOpen: "Index Cond: ((center = given.p1) AND (event = given.p2))",
 			remove:   "Index Cond: ((center = given.p1) AND (event = given.p2) AND (webhook = given.p3))",

@@ -380,6 +380,25 @@ func TestSQLitePlans(t *testing.T) {
 	}
 }
 
+// readEvents reads events from everywhere: the beginning, the end, an event, one that was removed, one of another order, and from
+// other processes.
+func readEvents(t *testing.T, s *storetest.Opened) {
+	t.Helper()
+	last := events(t, s, theCenter)
+	_, end, err := s.Events(t.Context(), theCenter, store.EventsLatest, 1)
+	must(t, err)
+	removed := last[0].Serial - 1
+	for _, after := range []string{end, store.EventCursor(1, removed), store.EventCursor(1<<60, removed)} {
+		_, _, err := s.Events(t.Context(), theCenter, after, 1)
+		must(t, err)
+	}
+	if store.IsPostgres(s.Database()) {
+		watch := s.WatchEvents(theCenter)
+		defer watch.Close()
+		<-watch.Arrived() // there are some that the watch has not seen
+	}
+}
+
 // exercise uses every method of the store, with every filter.
 func exercise(t *testing.T, s *storetest.Opened, l *lane) {
 	now := moment()
@@ -410,7 +429,7 @@ func exercise(t *testing.T, s *storetest.Opened, l *lane) {
 	_, err = s.UpdateWebhook(t.Context(), theCenter, w.ID, now, func(*hook.Webhook) error { return nil })
 	must(t, err)
 	delivery(t, s, taken[0].ID())
-	events(t, s, theCenter)
+	readEvents(t, s)
 	for _, f := range []store.InteractionFilter{
 		{},
 		{State: hook.StateNew},
