@@ -1172,7 +1172,7 @@ type ReplayDeliveryParams struct {
 
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
-	// After A cursor: what came after it. Absent: from the beginning of what is kept.
+	// After A cursor: what came after it. Absent: from the beginning of what is kept. latest: what comes after now; the answer has a cursor to go on from.
 	After *string `form:"after,omitempty" json:"after,omitempty"`
 
 	// Limit How many items at most.
@@ -1536,7 +1536,7 @@ type ClientInterface interface {
 
 	// ListEvents Read events in the order in which they were committed
 	//
-	// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end. Either way the interaction is shown as it is now, not as it was when the event happened.
+	// In one order for all readers, in which nothing ever appears behind a cursor that was given: keep the last nextCursor, and nothing is missed that is still kept. An event that was removed since is passed over. With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end, and Last-Event-ID goes on with it. Either way the interaction is shown as it is now, not as it was when the event happened.
 	//
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1961,7 +1961,7 @@ func (c *Client) ReplayDelivery(ctx context.Context, id openapi_types.UUID, para
 
 // ListEvents Read events in the order in which they were committed
 //
-// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end. Either way the interaction is shown as it is now, not as it was when the event happened.
+// In one order for all readers, in which nothing ever appears behind a cursor that was given: keep the last nextCursor, and nothing is missed that is still kept. An event that was removed since is passed over. With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end, and Last-Event-ID goes on with it. Either way the interaction is shown as it is now, not as it was when the event happened.
 //
 // Corresponds with GET /v1/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4412,7 +4412,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListEventsWithResponse Read events in the order in which they were committed
 	//
-	// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end. Either way the interaction is shown as it is now, not as it was when the event happened.
+	// In one order for all readers, in which nothing ever appears behind a cursor that was given: keep the last nextCursor, and nothing is missed that is still kept. An event that was removed since is passed over. With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end, and Last-Event-ID goes on with it. Either way the interaction is shown as it is now, not as it was when the event happened.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7382,7 +7382,7 @@ func (c *ClientWithResponses) ReplayDeliveryWithResponse(ctx context.Context, id
 
 // ListEventsWithResponse Read events in the order in which they were committed
 //
-// With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end. Either way the interaction is shown as it is now, not as it was when the event happened.
+// In one order for all readers, in which nothing ever appears behind a cursor that was given: keep the last nextCursor, and nothing is missed that is still kept. An event that was removed since is passed over. With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end, and Last-Event-ID goes on with it. Either way the interaction is shown as it is now, not as it was when the event happened.
 //
 // Returns a wrapper object for the known response body format(s).
 //

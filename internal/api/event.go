@@ -27,6 +27,8 @@ const (
 	heartbeatEvery = 15 * time.Second
 	// streamBatch is how many events a stream reads at a time.
 	streamBatch = 200
+	// streamRetry is how long the reader of a stream that ended is asked to wait before it connects again.
+	streamRetry = 2 * time.Second
 	// streamWriteMax bounds how long a stream's reader may keep one write waiting.
 	streamWriteMax = 30 * time.Second
 )
@@ -55,7 +57,7 @@ func (s *Server) showEvent(e *store.EventRecord, center hook.ContactCenterID) Ev
 
 type listEventsInput struct {
 	request
-	After string `query:"after" maxLength:"512" doc:"A cursor: what came after it. Absent: from the beginning of what is kept."`
+	After string `query:"after" maxLength:"512" doc:"A cursor: what came after it. Absent: from the beginning of what is kept. latest: what comes after now; the answer has a cursor to go on from."`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many items at most."`
 	Wait  string `query:"wait" example:"30s" doc:"How long to wait for an event when there is none yet: a duration up to 60s."`
 	// LastEventID is what a browser's EventSource sends when it connects again.
@@ -80,8 +82,9 @@ func (in *listEventsInput) Resolve(ctx huma.Context) []error {
 func rowListEvents() row {
 	return row{
 		id: "listEvents", tag: "events", summary: "Read events in the order in which they were committed",
-		about: "With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of " +
-			"server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end. " +
+		about: "In one order for all readers, in which nothing ever appears behind a cursor that was given: keep the last nextCursor, and nothing is " +
+			"missed that is still kept. An event that was removed since is passed over. With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of " +
+			"server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end, and Last-Event-ID goes on with it. " +
 			"Either way the interaction is shown as it is now, not as it was when the event happened.",
 		status: http.StatusOK, answer: EventList{}, also: map[string]*huma.Schema{typeEventStream: {Type: huma.TypeString}},
 		errors: []int{http.StatusTooManyRequests},
@@ -114,9 +117,14 @@ func (s *Server) events(ctx context.Context, c *call, after string, limit int, p
 
 // waitForEvents reads events, and waits for the first when there is none.
 func (s *Server) waitForEvents(ctx context.Context, in *listEventsInput) ([]store.EventRecord, string, error) {
-	arrived := s.store.EventsArrived() // asked for before the look, so that nothing arrives unseen in between
+	if in.wait == 0 {
+		return s.events(ctx, in.call, in.After, in.Limit, "query.after")
+	}
+	watch := s.store.WatchEvents(in.center.Number)
+	defer watch.Close()
+	arrived := watch.Arrived() // asked for before the look, so that nothing arrives unseen in between
 	found, next, err := s.events(ctx, in.call, in.After, in.Limit, "query.after")
-	if err != nil || len(found) > 0 || in.wait == 0 {
+	if err != nil || len(found) > 0 {
 		return found, next, err
 	}
 	leave, err := s.waits.enter()
@@ -126,16 +134,13 @@ func (s *Server) waitForEvents(ctx context.Context, in *listEventsInput) ([]stor
 	defer leave()
 	over := time.NewTimer(in.wait)
 	defer over.Stop()
-	for {
-		if !s.waits.until(ctx, arrived, over.C) {
-			return found, next, nil
-		}
-		arrived = s.store.EventsArrived()
-		found, next, err = s.events(ctx, in.call, in.After, in.Limit, "query.after")
-		if err != nil || len(found) > 0 {
-			return found, next, err
+	for len(found) == 0 && s.waits.until(ctx, arrived, over.C) {
+		arrived = watch.Arrived()
+		if found, next, err = s.events(ctx, in.call, next, in.Limit, "query.after"); err != nil {
+			return nil, "", err
 		}
 	}
+	return found, next, nil
 }
 
 // enter counts a request that waits; leave ends its count.
@@ -187,7 +192,9 @@ func (s *Server) streamEvents(ctx context.Context, in *listEventsInput) (*answer
 	}
 	return &answer{stream: func(c *call) {
 		defer leave()
-		st := &stream{call: c, out: http.NewResponseController(c), center: in.center.ID}
+		watch := s.store.WatchEvents(in.center.Number)
+		defer watch.Close()
+		st := &stream{call: c, out: http.NewResponseController(c), center: in.center.ID, watch: watch}
 		st.begin()
 		if err := st.run(ctx, found, next); err != nil && ctx.Err() == nil {
 			// The status is sent already: the stream ends, and the caller comes back with the last cursor.
@@ -201,6 +208,7 @@ type stream struct {
 	*call
 	out    *http.ResponseController
 	center hook.ContactCenterID
+	watch  *store.EventWatch
 }
 
 func (st *stream) begin() {
@@ -211,17 +219,25 @@ func (st *stream) begin() {
 
 func (st *stream) run(ctx context.Context, found []store.EventRecord, next string) error {
 	s := st.server
+	// The cursor comes first, so that a reader whose stream breaks before there was an event goes on from here, too.
+	first := next
+	if len(found) > 0 {
+		first = ""
+	}
+	if err := st.greet(first); err != nil {
+		return err
+	}
 	for {
 		if err := st.write(found); err != nil {
 			return err
 		}
-		arrived := s.store.EventsArrived()
+		arrived := st.watch.Arrived()
 		var err error
 		if found, next, err = s.events(ctx, st.call, next, streamBatch, "query.after"); err != nil {
 			return err
 		}
 		for beat := time.NewTimer(heartbeatEvery); len(found) == 0 && s.waits.until(ctx, arrived, beat.C); {
-			arrived = s.store.EventsArrived()
+			arrived = st.watch.Arrived()
 			if found, next, err = s.events(ctx, st.call, next, streamBatch, "query.after"); err != nil {
 				return err
 			}
@@ -244,7 +260,16 @@ func (w *waits) over(ctx context.Context) bool {
 	}
 }
 
-// write writes events, or a comment where there are none, and flushes.
+// greet says when to connect again and, where there is no event that has one, the cursor to go on from.
+func (st *stream) greet(cursor string) error {
+	text := fmt.Sprintf("retry: %d\n", streamRetry.Milliseconds())
+	if cursor != "" {
+		text += "id: " + cursor + "\n"
+	}
+	return st.send([]byte(text + "\n"))
+}
+
+// write writes events, or a comment where there are none.
 func (st *stream) write(found []store.EventRecord) error {
 	text := []byte(":\n\n")
 	if len(found) > 0 {
@@ -259,6 +284,11 @@ func (st *stream) write(found []store.EventRecord) error {
 		text = append(text, "id: "+shown.Cursor+"\nevent: "+string(shown.Event)+"\ndata: "...)
 		text = append(append(text, data...), "\n\n"...)
 	}
+	return st.send(text)
+}
+
+// send writes and flushes. A reader that is too slow keeps one write waiting for a bounded time, and nothing else in memory.
+func (st *stream) send(text []byte) error {
 	if err := st.out.SetWriteDeadline(time.Now().Add(streamWriteMax)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("bound write: %w", err)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hookswitch/hookswitch/internal/api"
 )
 
 const queued = `{"mediaType":"chat","subtype":"SMS","queue":"q"}`
@@ -143,6 +145,9 @@ func TestStream(t *testing.T) {
 		first := text(h.must(201, "POST", "/v1/interactions", queued), "id")
 		ctx, leave := context.WithCancel(t.Context())
 		next, ended := h.stream(ctx, "/v1/events")
+		if greeting := next(); greeting != "retry: 2000" {
+			t.Errorf("the stream begins with %q", greeting)
+		}
 		event := next()
 		id, rest, _ := strings.Cut(event, "\n")
 		if !strings.HasPrefix(id, "id: ") || !strings.HasPrefix(rest, "event: STARTED\ndata: {") || !strings.Contains(rest, first) {
@@ -160,6 +165,7 @@ func TestStream(t *testing.T) {
 		<-ended
 
 		next, ended = h.stream(t.Context(), "/v1/events?after=ignored!", "Last-Event-ID", strings.TrimPrefix(id, "id: "))
+		next()
 		if event := next(); !strings.Contains(event, "event: FINISHED\n") {
 			t.Errorf("after Last-Event-ID: %q", event)
 		}
@@ -174,6 +180,9 @@ func TestStreamOfAQuietCentreBeats(t *testing.T) {
 		h := start(t)
 		h.must(201, "POST", "/v1/contact-centers", `{"id":"busy"}`)
 		next, ended := h.stream(t.Context(), "/v1/events")
+		if greeting := next(); !strings.HasPrefix(greeting, "retry: 2000\nid: ") {
+			t.Errorf("an empty stream begins with %q: there is no cursor to go on from", greeting)
+		}
 		if first := next(); first != ":" {
 			t.Errorf("an empty stream begins with %q", first)
 		}
@@ -202,12 +211,79 @@ func TestStreamOfAQuietCentreBeats(t *testing.T) {
 	})
 }
 
-func TestStreamRefusesAWrongCursor(t *testing.T) {
+// TestEventsRefuseAWrongCursor says where it is, also before a stream begins.
+func TestEventsRefuseAWrongCursor(t *testing.T) {
 	h := start(t)
-	if _, named := h.call("GET", "/v1/events?after=nope!", "", "Accept", "text/event-stream").wrong(t)["query.after"]; !named {
-		t.Error("query.after is not named")
+	for path, header := range map[string][]string{
+		"/v1/events?after=nope!":                nil,
+		"/v1/events?after=nope!&wait=60s":       nil,
+		"/v1/events?after=Latest":               nil,
+		"/v1/events?after=nope!&limit=200":      {"Accept", "text/event-stream"},
+		"/v1/events?after=&limit=1":             {"Accept", "text/event-stream", "Last-Event-ID", "nope!"},
+		"/v1/events?after=latest":               {"Accept", "text/event-stream", "Last-Event-ID", "nope!"},
+		"/v1/events?after=AAAAAAAAAAAAAAAAAAAA": nil,
+	} {
+		where := "query.after"
+		if len(header) > 2 {
+			where = "header.Last-Event-ID"
+		}
+		r := h.call("GET", path, "", header...)
+		if _, named := r.wrong(t)[where]; !named || r.status != 422 {
+			t.Errorf("%s %v: %d %s", path, header, r.status, r.body)
+		}
 	}
-	if _, named := h.call("GET", "/v1/events", "", "Accept", "text/event-stream", "Last-Event-ID", "nope!").wrong(t)["header.Last-Event-ID"]; !named {
-		t.Error("header.Last-Event-ID is not named")
+}
+
+// TestEventsFromTheEnd begins with what comes after the request, by list, by long poll and by stream, and goes on from there.
+func TestEventsFromTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := start(t)
+		h.must(201, "POST", "/v1/interactions", queued)
+		end := h.must(200, "GET", "/v1/events?after=latest", "")
+		if len(items(end, "items")) != 0 {
+			t.Errorf("the end is not the end: %v", end)
+		}
+		answered := h.later("/v1/events?after=latest&wait=60s")
+		next, ended := h.stream(t.Context(), "/v1/events?after=latest")
+		greeting, _ := next(), next()
+		if want := "retry: 2000\nid: " + text(end, "nextCursor"); greeting != want {
+			t.Errorf("the stream begins with %q, want %q", greeting, want)
+		}
+		synctest.Wait()
+		id := text(h.must(201, "POST", "/v1/interactions", queued), "id")
+		if got := (<-answered).object(t); len(items(got, "items")) != 1 || text(got, "items", 0, "interaction", "id") != id {
+			t.Errorf("after a wait: %v", got)
+		}
+		if event := next(); !strings.Contains(event, id) {
+			t.Errorf("the stream goes on with %q", event)
+		}
+		if got := h.must(200, "GET", "/v1/events?after="+text(end, "nextCursor"), ""); text(got, "items", 0, "interaction", "id") != id {
+			t.Errorf("after its cursor: %v", got)
+		}
+		h.server.Drain()
+		<-ended
+	})
+}
+
+// TestReconcile finds what was begun long ago and never stopped.
+func TestReconcile(t *testing.T) {
+	now := time.Now()
+	h := start(t, func(o *api.Options) { o.Now = func() time.Time { return now } })
+	old := text(h.must(201, "POST", "/v1/interactions", queued), "id")
+	ended := text(h.must(201, "POST", "/v1/interactions", queued), "id")
+	h.must(200, "POST", "/v1/interactions/"+ended+"/stop", `{"by":"workflow"}`)
+	now = now.Add(time.Hour)
+	h.must(201, "POST", "/v1/interactions", queued)
+	for path, want := range map[string]int{
+		"/v1/interactions?state=open&olderThan=59m":    1,
+		"/v1/interactions?state=open&olderThan=3601s":  0,
+		"/v1/interactions?state=open":                  2,
+		"/v1/interactions?olderThan=30m":               2,
+		"/v1/interactions?state=STOPPED&olderThan=30m": 1,
+	} {
+		got := h.must(200, "GET", path, "")
+		if n := len(items(got, "items")); n != want || want == 1 && strings.Contains(path, "open") && text(got, "items", 0, "id") != old {
+			t.Errorf("%s: %d interactions, want %d: %v", path, n, want, got)
+		}
 	}
 }
