@@ -133,7 +133,7 @@ func (f *eventFollower) follow(ctx context.Context) error {
 		_, page, err := f.fetch(ctx, limit, followWait)
 		switch {
 		case ctx.Err() != nil:
-			return nil // Ctrl-C is how it ends
+			return nil //nolint:nilerr // Ctrl-C is how it ends
 		case err != nil && !worthAnother(err):
 			return err
 		case err != nil:

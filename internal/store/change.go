@@ -234,11 +234,12 @@ func (a *acceptance) emit(kind interaction.Event, i *hook.Interaction, serial ho
 
 func (a *acceptance) writeEvent(b batch, em *emission) {
 	b.at(uint64(em.follows))
-	queueInsertEventBehind(b, em.event, em.follows)
 	if em.follows == 0 {
+		queueInsertEvent(b, em.event)
 		a.fanOut(b, em)
 		return
 	}
+	queueInsertEventBehind(b, em.event, em.follows)
 	b.query(lockStarted, func(r row) error {
 		var w hook.WebhookNumber
 		err := r(&w)

@@ -7,7 +7,7 @@ const (
 	// this one's place is not before that one's.
 	insertEvent statement = `INSERT INTO events (center, serial, interaction, kind, operation_id, occurred_at, payload, trace{{place}})
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8{{place behind $1 $9}})`
-	eventColumns = `SELECT e.center, e.serial, e.kind, e.operation_id, e.occurred_at, e.payload, e.trace`
+	eventColumns statement = `SELECT e.center, e.serial, e.kind, e.operation_id, e.occurred_at, e.payload, e.trace`
 	// selectEvent finds notices, too, which have no interaction.
 	selectEvent statement = eventColumns + `, coalesce(i.serial, 0), coalesce(i.id, e.operation_id), coalesce(i.media, 0), coalesce(i.subtype, 0)
 		FROM events e LEFT JOIN interactions i ON i.center = e.center AND i.serial = e.interaction WHERE e.center = $1 AND e.serial = $2`

@@ -15,12 +15,12 @@ import (
 // The events of a database that was restored into another cluster of databases bring the numbers of that cluster's transactions
 // with them, which this one has not come to yet: nobody could read them, and what is made here would come before them.
 const (
-	// unpassed is the first transaction that nothing which can be seen is of.
-	unpassed = `pg_snapshot_xmax(pg_current_snapshot())`
+	// nextTransaction is the first one that nothing which can be seen is of.
+	nextTransaction = `pg_snapshot_xmax(pg_current_snapshot())`
 	// selectForeign reads the contact centres that have such events, by the index of places.
 	selectForeign statement = `SELECT c.number FROM contact_centers c CROSS JOIN LATERAL
-		(SELECT 1 FROM events e WHERE e.center = c.number AND e.tx >= ` + unpassed + ` LIMIT 1) AS found`
-	placeForeign = `UPDATE events SET tx = pg_current_xact_id() WHERE center = $1 AND tx >= ` + unpassed
+		(SELECT 1 FROM events e WHERE e.center = c.number AND e.tx >= ` + nextTransaction + ` LIMIT 1) AS found`
+	placeForeign = `UPDATE events SET tx = pg_current_xact_id() WHERE center = $1 AND tx >= ` + nextTransaction
 )
 
 // placeForeignEvents gives events that came from another cluster a place in the order of this one: all of a contact centre's in one
