@@ -33,6 +33,18 @@ func (s *Store) audit(b batch, now time.Time, e auditEntry) error {
 		}
 		texts[i] = text
 	}
-	b.exec(insertAudit, nil, e.center, s.nextSerial(now, 0), milli(now), string(e.actor), e.action, e.subject, texts[0], texts[1])
+	b.exec(insertAudit, nil, e.center, s.audits.next(now, s.engine.slot(), 0), milli(now), string(e.actor), e.action, e.subject, texts[0], texts[1])
 	return nil
+}
+
+// readLastAudit makes the keys of the log go on after those that it holds, even if the clock was set back since.
+func (s *Store) readLastAudit() error {
+	const text = `SELECT coalesce((SELECT max(serial) FROM audit WHERE center = c.number), 0),
+		coalesce((SELECT max(serial) FROM audit WHERE center = 0), 0) FROM contact_centers c`
+	return s.engine.read(text, func(r row) error {
+		var own, server hook.Serial
+		err := r(&own, &server)
+		s.audits.last = max(s.audits.last, own, server)
+		return err
+	})
 }

@@ -452,5 +452,9 @@ func exercise(t *testing.T, s *storetest.Opened, l *lane) {
 			must(t, err)
 		}
 	}
+	for _, f := range []store.AuditFilter{{}, {Subject: w.ID.String()}, {Action: "webhook"}, {Actor: "hookswitch"}, {From: now}, {To: now}} {
+		_, _, err := s.AuditLog(t.Context(), theCenter, f, store.Page{})
+		must(t, err)
+	}
 	s.Reopen(t) // with what it reads and frees at the start
 }

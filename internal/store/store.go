@@ -67,6 +67,7 @@ type Store struct {
 	lanes     Lanes
 	probes    probes
 	serials   serials
+	audits    serials // those of the audit log are apart: no event's key depends on them
 	arrivals  arrivals
 }
 
@@ -101,6 +102,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 // start reads what is kept in memory and takes over from the process before.
 func (s *Store) start(now time.Time) error {
 	if err := s.readLastSerial(); err != nil {
+		return err
+	}
+	if err := s.readLastAudit(); err != nil {
 		return err
 	}
 	if err := s.ensureDefaultCenter(now); err != nil {

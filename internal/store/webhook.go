@@ -48,8 +48,11 @@ func (s *Store) CreateWebhook(ctx context.Context, now time.Time, w *hook.Webhoo
 	if err != nil {
 		return nil, err
 	}
-	change := &webhookWrite{store: s, center: w.ContactCenter, id: w.ID}
+	change := &webhookWrite{store: s, center: w.ContactCenter, id: w.ID, actor: hook.ActorOf(ctx)}
 	return change.run(ctx, now, once, func(b batch) {
+		if change.failed = change.logCreation(b, now, w); change.failed != nil {
+			return
+		}
 		b.exec(insertWebhook, nil, w.ContactCenter, w.ID.UUID, settings, w.Secret.Reveal(), flag(w.Enabled), milli(now))
 	})
 }
@@ -79,7 +82,7 @@ func (s *Store) DeleteWebhook(ctx context.Context, center hook.ContactCenterNumb
 }
 
 func (s *Store) modifyWebhook(ctx context.Context, center hook.ContactCenterNumber, id hook.WebhookID, now time.Time, once *Once[*hook.Webhook], change func(*hook.Webhook) error) (*hook.Webhook, error) {
-	w := &webhookWrite{store: s, center: center, id: id}
+	w := &webhookWrite{store: s, center: center, id: id, actor: hook.ActorOf(ctx)}
 	done, err := w.run(ctx, now, once, w.load, func(b batch) {
 		if w.failed = w.modify(b, now, change); w.failed != nil {
 			w.after = nil
@@ -96,6 +99,7 @@ type webhookWrite struct {
 	store  *Store
 	center hook.ContactCenterNumber
 	id     hook.WebhookID
+	actor  hook.Actor
 	after  *hook.Webhook
 	failed error
 	// closes is whether the change closes an open circuit.
@@ -142,12 +146,19 @@ func (w *webhookWrite) modify(b batch, now time.Time, change func(*hook.Webhook)
 	if w.after == nil || w.after.Deleted() {
 		return fmt.Errorf("webhook %s: %w", w.id, hook.ErrNotFound)
 	}
+	old, err := remember(w.after)
+	if err != nil {
+		return err
+	}
 	next := *w.after
 	if err := change(&next); err != nil {
 		return err
 	}
 	settings, err := encodeJSON(next.Settings)
 	if err != nil {
+		return err
+	}
+	if err := w.log(b, now, old, &next, settings); err != nil {
 		return err
 	}
 	b.exec(updateWebhook, nil, w.center, w.id.UUID, settings, next.Secret.Reveal(), flag(next.Enabled), milli(now), milli(next.DeletedAt),

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+// auditedWebhook is a webhook in the audit log: as the API shows it, with the names of the API's JSON, but for its ids, its times
+// and what may be a credential.
+type auditedWebhook struct {
+	Enabled bool `json:"enabled"`
+	// Disabled is there where the server disabled it.
+	Disabled *auditedDisabled `json:"disabled,omitempty"`
+	// Circuit is there where the change closed it.
+	Circuit string `json:"circuit,omitempty"`
+	hook.Settings
+}
+
+// auditedDisabled is when and why the server disabled a webhook.
+type auditedDisabled struct {
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason"`
+}
+
+// auditedSecret says that a secret changed, and nothing else.
+type auditedSecret struct {
+	Secret string `json:"secret"`
+}
+
+// auditWebhook shows a webhook; before, if not nil, are the settings that its own follow.
+func auditWebhook(w *hook.Webhook, before *hook.Settings) *auditedWebhook {
+	a := &auditedWebhook{Enabled: w.Enabled, Settings: w.Settings.Redacted(before)}
+	switch w.Disabled.For {
+	case hook.DisabledFailing:
+		a.Disabled = &auditedDisabled{w.Disabled.At, "failing"}
+	case hook.DisabledGone:
+		a.Disabled = &auditedDisabled{w.Disabled.At, "gone"}
+	case hook.DisabledByHand:
+	}
+	return a
+}
+
+func (w *webhookWrite) logCreation(b batch, now time.Time, made *hook.Webhook) error {
+	return w.store.audit(b, now, auditEntry{
+		center: w.center, actor: w.actor, action: "webhook.create", subject: w.id.String(), after: auditWebhook(made, nil),
+	})
+}
+
+// webhookBefore is a webhook before a change, with its settings as they are stored: a change may write into the lists and maps of the
+// copy that it is given.
+type webhookBefore struct {
+	webhook  *hook.Webhook
+	settings string
+}
+
+func remember(w *hook.Webhook) (webhookBefore, error) {
+	settings, err := encodeJSON(w.Settings)
+	return webhookBefore{w, settings}, err
+}
+
+// log logs what a change does: the settings, whether the webhook is enabled and its circuit in one entry, the secret in another. A
+// change that leaves all of them as they are is none.
+func (w *webhookWrite) log(b batch, now time.Time, old webhookBefore, next *hook.Webhook, settings string) error {
+	before := *old.webhook
+	before.Settings = hook.Settings{}
+	if err := json.Unmarshal([]byte(old.settings), &before.Settings); err != nil {
+		return fmt.Errorf("decode settings of webhook %s: %w", w.id, err)
+	}
+	e := auditEntry{center: w.center, actor: w.actor, subject: w.id.String()}
+	was, is := auditWebhook(&before, nil), auditWebhook(next, &before.Settings)
+	e.before, e.after = was, is
+	closes := hook.ClosesCircuit(old.webhook, next)
+	if closes {
+		was.Circuit, is.Circuit = "open", "closed"
+	}
+	switch {
+	case next.Deleted():
+		e.action, e.after = "webhook.delete", nil
+	case settings != old.settings:
+		e.action = "webhook.update"
+	case next.Enabled && (!before.Enabled || closes):
+		e.action = "webhook.enable"
+	case before.Enabled && !next.Enabled:
+		e.action = "webhook.disable"
+	}
+	if e.action != "" {
+		if err := w.store.audit(b, now, e); err != nil {
+			return err
+		}
+	}
+	if next.Secret.Equal(before.Secret) {
+		return nil
+	}
+	e.action, e.before, e.after = "secret.change", nil, auditedSecret{"changed"}
+	return w.store.audit(b, now, e)
+}
