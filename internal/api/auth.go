@@ -39,7 +39,7 @@ func (s *Server) admit(a access) func(huma.Context, func(huma.Context)) {
 			c.send(nil, err)
 			return
 		}
-		next(ctx)
+		next(c.acting(ctx))
 	}
 }
 
@@ -57,6 +57,7 @@ func (s *Server) authenticate(c *call, a access) error {
 	if !ok {
 		return unauthorised("the key is not valid")
 	}
+	c.by = key
 	named := hook.ContactCenterID(c.r.Header.Get(headerCenter))
 	switch {
 	case a == forAdmin && key.Center != 0:

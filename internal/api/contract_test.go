@@ -289,6 +289,8 @@ func (c *contract) rest(t *testing.T) {
 	c.good(200, "GET", "/v1/contact-centers", ``)
 	c.good(200, "GET", "/v1/contact-centers/acme", ``)
 	c.bad(404, "GET", "/v1/contact-centers/none", ``)
+	c.good(200, "GET", "/v1/audit?limit=1&action=webhook&actor=admin&scope=contactCenter&from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z", ``)
+	c.bad(422, "GET", "/v1/audit?scope=all", ``)
 	if got := c.good(200, "GET", "/v1/interactions", ``, "x-ccid", "acme"); len(items(got, "items")) != 0 {
 		t.Errorf("another contact centre's interactions: %v", got)
 	}

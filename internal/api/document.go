@@ -44,6 +44,7 @@ func (s *Server) config() huma.Config {
 				{Name: "deliveries", Description: "Events on their way to webhooks."},
 				{Name: "events", Description: "Everything that happened, in order, to be read instead of received."},
 				{Name: "contact centres", Description: "The tenants; for admin keys."},
+				{Name: "audit", Description: "Who changed what."},
 				{Name: "nexus", Description: "The reads behind every selfUri, as the original answers them."},
 				{Name: "operation", Description: "For those who run the server."},
 			},

@@ -154,6 +154,7 @@ func (s *Server) routes() {
 	route(s, "POST /v1/contact-centers", rowCreateContactCenter(), s.createContactCenter)
 	route(s, "GET /v1/contact-centers", rowListContactCenters(), s.listContactCenters)
 	route(s, "GET /v1/contact-centers/{id}", rowGetContactCenter(), s.getContactCenter)
+	route(s, "GET /v1/audit", rowListAudit(), s.listAudit)
 
 	route(s, "GET /nexus/v3/chat/sessions/{sessionId}/{interactionId}", rowReadChat(), s.readChat)
 	route(s, "GET /nexus/v3/securemail/{sessionId}/{interactionId}", rowReadEmail(), s.readEmail)
