@@ -50,6 +50,7 @@ func law() []house {
 			others: []string{"golang.org/x/time", "github.com/prometheus/client_golang"},
 		},
 		{folder: "internal/trace", own: []string{"internal/hook"}, others: []string{"go.opentelemetry.io/otel", "go.opentelemetry.io/proto/otlp", "go.opentelemetry.io/contrib/propagators/b3"}},
+		{folder: "internal/mail", own: []string{"internal/egress", "internal/hook"}, others: []string{"github.com/wneessen/go-mail"}},
 		{folder: "internal/egress", own: []string{"internal/hook"}, others: []string{"code.dny.dev/ssrf"}},
 		{
 			folder: "internal/api",
@@ -70,7 +71,7 @@ func law() []house {
 		{
 			folder: "internal/cli",
 			own: []string{
-				"internal/config", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/trace",
+				"internal/config", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/mail", "internal/trace",
 				"internal/hook", "client", "receiver", "signature", "interaction",
 			},
 			others: []string{
@@ -116,6 +117,7 @@ func testModules() []string {
 	return []string{
 		"github.com/google/go-cmp", "github.com/google/uuid", "github.com/rogpeppe/go-internal", "pgregory.net/rapid", "go.uber.org/goleak",
 		"github.com/pb33f/libopenapi", "github.com/pb33f/libopenapi-validator", "github.com/standard-webhooks/standard-webhooks/libraries",
+		"github.com/emersion/go-smtp",
 	}
 }
 

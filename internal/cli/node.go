@@ -71,14 +71,15 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	version, metrics := readBuild().Version, prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.egress = egress.New(egress.Options{AllowPrivate: c.AllowPrivateTargets})
+	out := &outlet{web: n.egress, mail: newMailer(&c.Mail, version)}
 	n.engine = delivery.New(delivery.Options{
-		Queue: n.store, Sender: n.egress, Disabler: n.store, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(), Lease: c.Lease, Tracer: traced.posts,
+		Queue: n.store, Sender: out, Disabler: n.store, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(), Lease: c.Lease, Tracer: traced.posts,
 		DrainTimeout: max(c.DrainTimeout-c.DrainTimeout/apiDrainShare, time.Millisecond), // zero would be its default
 	})
 	n.store.HandTo(n.engine)
 	n.api = api.New(api.Options{
 		Store: n.store, Tester: n.engine, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(),
-		CheckURL: n.egress.Check, CheckLease: c.CheckLease, TraceOf: trace.FromHeader,
+		CheckURL: out.check, CheckLease: c.CheckLease, TraceOf: trace.FromHeader,
 	})
 	return n, nil
 }

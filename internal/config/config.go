@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -28,6 +29,7 @@ type Config struct {
 	// Retention is zero when interactions are kept for ever.
 	Retention time.Duration
 	Traces    Traces
+	Mail      Mail
 
 	settings []Setting
 }
@@ -78,6 +80,8 @@ func keys() []key {
 		{name: "retention", set: into(func(c *Config) *time.Duration { return &c.Retention }, zeroOr(between(RetentionShortest, RetentionLongest)))},
 		{name: "otlp-endpoint", set: into(func(c *Config) **url.URL { return &c.Traces.Endpoint }, parseEndpoint)},
 		{name: "trace-sample", set: into(func(c *Config) *float64 { return &c.Traces.Sample }, parseShare)},
+		{name: "smtp", secret: true, set: into(func(c *Config) **MailServer { return &c.Mail.Server }, parseMailServer)},
+		{name: "smtp-from", set: into(func(c *Config) *mail.Address { return &c.Mail.From }, parseMailFrom)},
 	}
 }
 

@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -93,6 +94,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		"admin-key": "a-key-of-some-length", "allow-private-targets": "10.0.0.0/8,127.0.0.1", "log-format": "json",
 		"log-level": "debug", "drain-timeout": "1m", "lease": "2m", "retention": "720h",
 		"otlp-endpoint": "http://127.0.0.1:4318", "trace-sample": "0.25",
+		"smtp": "smtp://user:p%40ss@mail.example:2525", "smtp-from": "Hookswitch <hookswitch@example.com>",
 	}
 	want := []any{
 		"[::1]:9000", "sqlite:/var/lib/h.db", "https://hookswitch.example/base", "a-key-of-some-length",
@@ -100,6 +102,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		config.Log{Format: "json", Level: "debug"},
 		time.Minute, 2 * time.Minute, 720 * time.Hour,
 		"http://127.0.0.1:4318", 0.25,
+		"mail.example 2525 required user p@ss", `"Hookswitch" <hookswitch@example.com>`,
 	}
 	env, file := map[string]string{}, strings.Builder{}
 	for _, k := range config.Keys() {
@@ -117,12 +120,19 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.Traces.Endpoint.String(), c.Traces.Sample}
+			got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.Traces.Endpoint.String(), c.Traces.Sample, described(c.Mail.Server), c.Mail.From.String()}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
+}
+
+func described(s *config.MailServer) string {
+	if s == nil {
+		return "none"
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %d %s %s %s", s.Host, s.Port, s.TLS, s.User, s.Password.Reveal()))
 }
 
 func join(list []netip.Prefix) string {
@@ -184,6 +194,20 @@ func TestBadValues(t *testing.T) {
 		{"trace-sample", "1.5", "is not a number from 0 to 1, such as 0.1"},
 		{"trace-sample", "NaN", "is not a number from 0 to 1, such as 0.1"},
 		{"retention", "59m", "must be from 1h to 876000h; or 0"},
+		{"smtp", "mail.example:25", "is not a mail server's URL, such as smtp://"},
+		{"smtp", "http://mail.example", "is not a mail server's URL, such as smtp://"},
+		{"smtp", "smtp://user:p/ss@mail.example", "%2F"},
+		{"smtp", "smtp://mail.example:0", "port that is not a number from 1 to 65535"},
+		{"smtp", "smtp://mail.example/x", "must end with the host or its port"},
+		{"smtp", "smtp://mail.example?tls=none", "takes no other parameter"},
+		{"smtp", "smtp://mail.example?starttls=never", "takes no other parameter"},
+		{"smtp", "smtps://mail.example?starttls=none", "TLS from the start"},
+		{"smtp", "smtp://user@mail.example", "both a user and a password"},
+		{"smtp", "smtp://user:pass@127.0.0.1:25?starttls=none", "sent over TLS only"},
+		{"smtp", "smtp://user:pass@127.0.0.1:25?starttls=optional", "sent over TLS only"},
+		{"smtp", "smtp://user:pa%00ss@mail.example", "control character"},
+		{"smtp-from", "hookswitch", "is not an address"},
+		{"smtp-from", "a@example.com, b@example.com", "is not an address"},
 		{"retention", "90d", "is not a duration such as 500ms, 15s or 2m; or 0"},
 	}
 	for _, tt := range tests {
@@ -268,6 +292,7 @@ func TestSecretsAreShownNowhere(t *testing.T) {
 		"a bad value":           from(t, map[string]string{"admin-key": secret}, nil, ""),
 		"an excerpt beside it":  from(t, nil, nil, "admin-key: "+secret+"\nlistn: :1\n"),
 		"an excerpt of itself":  from(t, nil, nil, "\"admin-key\": ["+secret+"]\n"),
+		"a bad mail server":     from(t, map[string]string{"smtp": "smtp://user:" + strings.ReplaceAll(secret, " ", "%20") + "@mail.example:0"}, nil, ""),
 		"a file that is broken": from(t, nil, nil, "admin-key: "+secret+"\nlisten: [\n"),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -47,6 +47,9 @@ func Load(s Sources) (*Config, error) {
 		value.text = HidePassword(value.text)
 		c.settings = append(c.settings, Setting{Key: k, Value: value.text, Origin: value.origin})
 	}
+	if len(problems) == 0 {
+		problems = c.mailProblems()
+	}
 	if len(problems) > 0 {
 		return nil, &Error{Problems: problems}
 	}

@@ -100,6 +100,16 @@ func classify(err error) (hook.Failure, string) {
 	return hook.FailureRequest, requestText(err)
 }
 
+// Classify says for another protocol what went wrong with a connection, and in which words; handshake is whether it happened in the TLS
+// handshake. That the caller's time is up or its context ended is for the caller to see first.
+func Classify(err error, handshake bool) (hook.Failure, string) {
+	if handshake {
+		err = &handshakeError{err}
+	}
+	failure, text := classify(err)
+	return failure, oneLine(text)
+}
+
 // by names the address that was dialled.
 func by(op *net.OpError) string {
 	if op == nil || op.Addr == nil {
