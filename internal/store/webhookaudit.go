@@ -33,12 +33,8 @@ type auditedSecret struct {
 // auditWebhook shows a webhook; before, if not nil, are the settings that its own follow.
 func auditWebhook(w *hook.Webhook, before *hook.Settings) *auditedWebhook {
 	a := &auditedWebhook{Enabled: w.Enabled, Settings: w.Settings.Redacted(before)}
-	switch w.Disabled.For {
-	case hook.DisabledFailing:
-		a.Disabled = &auditedDisabled{w.Disabled.At, "failing"}
-	case hook.DisabledGone:
-		a.Disabled = &auditedDisabled{w.Disabled.At, "gone"}
-	case hook.DisabledByHand:
+	if w.Disabled.For != hook.DisabledByHand {
+		a.Disabled = &auditedDisabled{w.Disabled.At, w.Disabled.For.String()}
 	}
 	return a
 }
