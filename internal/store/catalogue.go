@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
@@ -77,9 +78,10 @@ func (s *Store) freshen() error {
 	if err := s.engine.read(selectCatalogue, func(r row) error { return r(&version, &circuits) }); err != nil {
 		return err
 	}
+	s.metrics.compared(time.Now())
 	switch stale, behind := s.catalogue.differs(version, circuits); {
 	case stale:
-		return s.catalogue.load(s.engine)
+		return s.refresh()
 	case behind:
 		return s.catalogue.loadCircuits(s.engine)
 	}
@@ -97,6 +99,12 @@ func (s *Store) publishing(put func()) func() {
 			s.options.Log.Warn("reading webhooks anew failed; it will be tried again", "error", err)
 		}
 	}
+}
+
+// refresh reads everything anew, because another process has changed it or nobody knows whether a commit was made.
+func (s *Store) refresh() error {
+	s.metrics.refreshes.Inc()
+	return s.catalogue.load(s.engine)
 }
 
 // load reads everything anew.

@@ -53,6 +53,8 @@ type acceptance struct {
 	byID     map[hook.InteractionID]*subject
 	emitted  []emission
 	leased   []*hook.Delivery
+	// created is how many deliveries were written.
+	created int
 }
 
 // subject is one interaction of an acceptance.
@@ -89,6 +91,7 @@ func (a *acceptance) share(with func(thing)) bool {
 func (a *acceptance) load(b batch) {
 	a.results = make([]ChangeResult, len(a.changes))
 	a.subjects, a.byID, a.emitted, a.leased = a.subjects[:0], nil, a.emitted[:0], a.leased[:0]
+	a.created = 0
 	for i := range a.changes {
 		ch := &a.changes[i]
 		sub := a.find(ch.ID)
@@ -281,8 +284,9 @@ func (a *acceptance) result() ([]ChangeResult, error) {
 	return a.results, nil
 }
 
-// announce wakes whoever waits for events, and tells of each.
+// announce counts what was committed, wakes whoever waits for events, and tells of each.
 func (a *acceptance) announce() {
+	a.store.metrics.accepted(a)
 	if len(a.emitted) > 0 {
 		a.store.arrivals.announce(a.center)
 	}

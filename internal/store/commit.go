@@ -57,16 +57,18 @@ type committer struct {
 	// before the first group after a failed commit, because that commit may have been made without anybody following it.
 	refresh func() error
 	// guard, if not nil, is part of every group; it fails with errStale when what is kept in memory is not what is stored.
-	guard task
+	guard   task
+	metrics *groupMetrics
 }
 
 // errStale says that another process has changed what this one keeps in memory.
 var errStale = errors.New("the catalogue in memory is not the stored one")
 
-func newCommitter(e engine, helpers int) *committer {
+func newCommitter(e engine, helpers int, m *groupMetrics) *committer {
 	return &committer{
 		engine:  e,
 		helpers: helpers,
+		metrics: m,
 		health:  new(health),
 		tickets: make(chan *ticket, tasksWaitingMax),
 		crowded: make(chan struct{}, 1),
@@ -251,6 +253,7 @@ func (c *committer) transact(tasks []task) error {
 			return fmt.Errorf("%w: read anew after a failed commit: %w", hook.ErrUnavailable, err)
 		}
 	}
+	began, callers := time.Now(), len(tasks)
 	if c.guard != nil {
 		tasks = append([]task{c.guard}, tasks...)
 	}
@@ -263,6 +266,7 @@ func (c *committer) transact(tasks []task) error {
 		}
 	}
 	c.health.note(err)
+	c.metrics.committed(callers, time.Since(began), err)
 	return err
 }
 

@@ -20,7 +20,7 @@ const (
 		FROM webhooks w WHERE enabled = 1 AND deleted_at = 0`
 	// What is claimed is found by one statement and leased by one for each: as one statement it could be planned as a walk through
 	// the open set for each delivery.
-	claimDue statement = `SELECT event, attempts, base FROM deliveries WHERE center = $1 AND webhook = $2 AND state = 1 AND due_at <= $3
+	claimDue statement = `SELECT event, attempts, base, lease FROM deliveries WHERE center = $1 AND webhook = $2 AND state = 1 AND due_at <= $3
 		ORDER BY due_at, event LIMIT $4 {{skip locked}}`
 	leaseDelivery   statement = `UPDATE deliveries SET lease = $4, due_at = $5 WHERE center = $1 AND event = $2 AND webhook = $3`
 	releaseDelivery statement = `UPDATE deliveries SET due_at = $5, lease = 0
@@ -46,6 +46,7 @@ func (a *acceptance) fanOut(b batch, em *emission) {
 			a.leased = append(a.leased, d)
 		}
 		b.exec(insertDelivery, nil, a.center, em.event.Serial, w.Number, int64(state), milli(due), d.Lease.Token, waitsFor)
+		a.created++
 	}
 }
 
@@ -95,6 +96,7 @@ func (s *Store) Claim(ctx context.Context, now time.Time, webhook hook.WebhookNu
 	if err := s.outcomes.commit(ctx, c); err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
+	s.metrics.takenOver.Add(float64(c.ended))
 	return c.claimed, nil
 }
 
@@ -104,6 +106,8 @@ type claim struct {
 	now     time.Time
 	limit   int
 	claimed []*hook.Delivery
+	// ended is how many of them somebody's lease had ended on.
+	ended int
 }
 
 func (c *claim) weight() int { return c.limit }
@@ -124,15 +128,19 @@ func (c *claim) stage(n int, b batch) (more bool) {
 }
 
 func (c *claim) find(b batch) {
-	c.claimed = c.claimed[:0]
+	c.claimed, c.ended = c.claimed[:0], 0
 	if w, ok := c.store.WebhookByNumber(c.webhook.Number); !ok || !w.Enabled || w.Deleted() {
 		return // another process has disabled it since
 	}
 	lease := hook.Lease{Token: int64(c.store.nextSerial(c.now, 0)), Until: c.now.Add(c.store.options.Lease)}
 	b.query(claimDue, func(r row) error {
 		d := &hook.Delivery{Event: new(hook.Event), Webhook: c.webhook.Number, Lease: lease}
-		err := r(&d.Event.Serial, &d.Attempts, &d.Base)
+		var held int64
+		err := r(&d.Event.Serial, &d.Attempts, &d.Base, &held)
 		c.claimed = append(c.claimed, d)
+		if held != 0 {
+			c.ended++
+		}
 		return err
 	}, c.webhook.ContactCenter, c.webhook.Number, milli(c.now), c.limit)
 }
@@ -167,7 +175,7 @@ func (s *Store) Release(ctx context.Context, now time.Time, deliveries []*hook.D
 func (s *Store) takeOver(now time.Time) task {
 	return steps{func(b batch) {
 		for _, w := range s.catalogue.webhooks {
-			b.exec(takeOverLeases, nil, w.ContactCenter, w.Number, milli(now), milli(now.Add(LeaseMax)))
+			b.exec(takeOverLeases, func(n int64) { s.metrics.takenOver.Add(float64(n)) }, w.ContactCenter, w.Number, milli(now), milli(now.Add(LeaseMax)))
 		}
 	}}
 }

@@ -69,7 +69,7 @@ type postgresEngine struct {
 }
 
 // openPostgres connects to the database and brings its schema up to date.
-func openPostgres(ctx context.Context, database string, lease time.Duration, log *slog.Logger) (_ *postgresEngine, err error) {
+func openPostgres(ctx context.Context, database string, lease time.Duration, log *slog.Logger, m *metrics) (_ *postgresEngine, err error) {
 	config, err := postgresConfig(database)
 	if err != nil {
 		return nil, err
@@ -83,7 +83,7 @@ func openPostgres(ctx context.Context, database string, lease time.Duration, log
 	}
 	e := &postgresEngine{pool: pool, readers: make(chan struct{}, postgresReaders), log: log}
 	e.settings = statement(fmt.Sprintf(settings, min(postgresIdleMax, lease/postgresIdleShare).Milliseconds(), postgresLockMax.Milliseconds()))
-	if e.seat, err = takeSeat(e, log); err != nil {
+	if e.seat, err = takeSeat(e, log, m.skew); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("open database %s: %w", shownDatabase(config.ConnConfig), err)
 	}

@@ -36,7 +36,7 @@ func (s *Store) ReplayDelivery(ctx context.Context, center hook.ContactCenterNum
 	}
 	r := &replay{store: s, webhook: webhook, event: event, now: now}
 	w := &write[*Delivery]{
-		store: s, center: center, now: now, once: once, result: r.result,
+		store: s, center: center, now: now, once: once, result: r.result, after: r.count,
 		stages: steps{r.read, r.lockLife, r.readOpen, r.order, r.reopen, r.show},
 	}
 	return w.run(ctx)
@@ -136,6 +136,13 @@ func (r *replay) reopen(b batch) {
 	}
 	b.exec(reopenDelivery, nil, r.webhook.ContactCenter, r.event, r.webhook.Number, int64(state), milli(due), waitsFor,
 		flag(r.followed), r.attempts.last)
+}
+
+// count counts a replay that was committed.
+func (r *replay) count() {
+	if r.failed == nil {
+		r.store.metrics.replayed.Inc()
+	}
 }
 
 func (r *replay) show(b batch) {

@@ -98,6 +98,9 @@ func (s *Store) keepRetention(ctx context.Context, p policy) {
 		if err != nil && ctx.Err() == nil {
 			s.options.Log.Warn("removing what has passed its retention failed; it will be tried again", "error", err)
 		}
+		if err == nil && ctx.Err() == nil {
+			s.metrics.finished(time.Now())
+		}
 		if removed > 0 {
 			s.options.Log.Info("interactions that have passed their retention were removed", "count", removed, "took", time.Since(began).Round(time.Millisecond))
 		}
@@ -124,6 +127,7 @@ func (s *Store) retainAll(ctx context.Context, p policy) (removed int, err error
 				return removed, err
 			}
 			removed += len(r.removed)
+			s.metrics.removed.Add(float64(len(r.removed)))
 			if !r.more {
 				delete(walks, center)
 			}

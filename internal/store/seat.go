@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
@@ -37,6 +39,7 @@ const (
 type seat struct {
 	engine *postgresEngine
 	log    *slog.Logger
+	skew   prometheus.Gauge
 	name   string
 	token  int64
 	held   atomic.Int32
@@ -49,13 +52,13 @@ type seat struct {
 }
 
 // takeSeat takes a free slot. It says what stands in the way when there is none.
-func takeSeat(e *postgresEngine, log *slog.Logger) (*seat, error) {
+func takeSeat(e *postgresEngine, log *slog.Logger, skew prometheus.Gauge) (*seat, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	random := random10()
-	s := &seat{engine: e, log: log, name: fmt.Sprintf("%s:%d", host, os.Getpid())}
+	s := &seat{engine: e, log: log, skew: skew, name: fmt.Sprintf("%s:%d", host, os.Getpid())}
 	for _, b := range random[:7] {
 		s.token = s.token<<8 | int64(b)
 	}
@@ -145,6 +148,7 @@ func (s *seat) renew() error {
 // too early: it would be sent twice. The caller holds the lock.
 func (s *seat) compareClocks(before, database, after time.Time) {
 	skew := max(before.Sub(database), database.Sub(after))
+	s.skew.Set(max(skew, 0).Seconds())
 	if skew > clockSkewMax && !s.warned {
 		s.log.Warn("this machine's clock differs from the database's; set it, or deliveries may be sent twice", "by", skew)
 	}

@@ -366,7 +366,7 @@ func TestSQLitePlans(t *testing.T) {
 				break
 			}
 		}
-		if strings.HasPrefix(c.text, "SELECT event, attempts, base FROM deliveries") && !slices.ContainsFunc(plan, func(step string) bool {
+		if strings.HasPrefix(c.text, "SELECT event, attempts, base, lease FROM deliveries") && !slices.ContainsFunc(plan, func(step string) bool {
 			return strings.Contains(step, "deliveries_due (center=? AND webhook=? AND due_at<?)")
 		}) {
 			t.Errorf("a claim does not read the index of what is due:\n\t%s", strings.Join(plan, "\n\t"))

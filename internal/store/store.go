@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
@@ -42,6 +44,8 @@ type Options struct {
 	Accepted func(*hook.Event)
 	// Log gets what nobody asked for and somebody should know; nil means nothing is logged.
 	Log *slog.Logger
+	// Metrics gets the store's metrics; nil means they are kept nowhere. One registerer serves one store.
+	Metrics prometheus.Registerer
 	// Faults makes commits fail; it is for tests alone, and nil otherwise.
 	Faults Faults
 }
@@ -69,6 +73,7 @@ type Store struct {
 	serials   serials
 	audits    serials // those of the audit log are apart: no event's key depends on them
 	arrivals  arrivals
+	metrics   *metrics
 }
 
 // Open opens the database, brings its schema up to date, and frees the deliveries that a dead process had leased. The
@@ -83,18 +88,22 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	e, err := openEngine(ctx, o)
+	m := newMetrics()
+	e, err := openEngine(ctx, o, m)
 	if err != nil {
 		return nil, err
 	}
 	if o.Faults != nil {
 		e = &faultyEngine{engine: e, faults: o.Faults}
 	}
-	s := &Store{options: o, engine: e}
+	s := &Store{options: o, engine: e, metrics: m}
 	s.arrivals.wanted, s.catalogue.behind = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.startCommitters()
 	if err := s.start(time.Now()); err != nil {
 		return nil, errors.Join(err, s.Close())
+	}
+	if o.Metrics != nil {
+		m.register(o.Metrics, s)
 	}
 	return s, nil
 }
@@ -129,24 +138,24 @@ func (s *Store) start(now time.Time) error {
 
 func (s *Store) startCommitters() {
 	traits := s.engine.traits()
-	s.committer = newCommitter(s.engine, traits.helpers)
-	s.committer.refresh = func() error { return s.catalogue.load(s.engine) }
+	s.committer = newCommitter(s.engine, traits.helpers, &s.metrics.groups)
+	s.committer.refresh = s.refresh
 	if traits.shared {
 		s.committer.beside = true
 		s.committer.guard = beside{steps{s.catalogue.check}}
 	}
 	s.outcomes = s.committer
 	if traits.apart {
-		s.outcomes = newCommitter(s.engine, traits.helpers)
+		s.outcomes = newCommitter(s.engine, traits.helpers, &s.metrics.groups)
 		s.outcomes.refresh, s.outcomes.guard, s.outcomes.health = s.committer.refresh, s.committer.guard, s.committer.health
 		s.outcomes.beside = s.committer.beside
 	}
 }
 
 // openEngine opens the database that the options name.
-func openEngine(ctx context.Context, o Options) (engine, error) {
+func openEngine(ctx context.Context, o Options, m *metrics) (engine, error) {
 	if IsPostgres(o.Database) {
-		return openPostgres(ctx, o.Database, o.Lease, o.Log)
+		return openPostgres(ctx, o.Database, o.Lease, o.Log, m)
 	}
 	return openSQLite(ctx, strings.TrimPrefix(o.Database, "sqlite:"))
 }
