@@ -24,7 +24,7 @@ type metrics struct {
 	page     http.Handler
 }
 
-func newMetrics(r *prometheus.Registry) *metrics {
+func newMetrics(r *prometheus.Registry, s *Server) *metrics {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "hookswitch_api_requests_total", Help: "Requests by route and class of status.",
@@ -35,7 +35,13 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		}, []string{"route"}),
 		page: promhttp.HandlerFor(r, promhttp.HandlerOpts{}),
 	}
-	r.MustRegister(m.requests, m.duration)
+	r.MustRegister(m.requests, m.duration,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hookswitch_event_readers_waiting", Help: "Requests that wait for events now: long polls and streams.",
+		}, func() float64 { return float64(s.waits.count.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hookswitch_build_info", Help: "Always 1, with the program's version.", ConstLabels: prometheus.Labels{"version": s.version},
+		}, func() float64 { return 1 }))
 	return m
 }
 

@@ -119,7 +119,7 @@ func New(o Options) *Server {
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
-	s.metrics = newMetrics(o.Metrics)
+	s.metrics = newMetrics(o.Metrics, s)
 	s.huma = humago.New(s.mux, s.config())
 	s.routes()
 	s.serveDocument()

@@ -46,7 +46,8 @@ type node struct {
 	engine   *delivery.Engine
 	api      *api.Server
 	// tracer is nil when nothing is traced.
-	tracer *trace.Tracer
+	tracer  *trace.Tracer
+	metrics *prometheus.Registry
 }
 
 // openNode takes the address and opens the store. Nothing runs before [node.run], which also closes what is opened here.
@@ -59,8 +60,10 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	if err != nil {
 		return nil, errors.Join(err, n.listener.Close())
 	}
+	n.metrics = prometheus.NewRegistry()
+	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.store, err = store.Open(ctx, store.Options{
-		Database: c.Database, PublicURL: n.publicURL(), Lease: c.Lease, Retention: c.Retention, Accepted: traced.accepted, Log: log,
+		Database: c.Database, PublicURL: n.publicURL(), Lease: c.Lease, Retention: c.Retention, Accepted: traced.accepted, Log: log, Metrics: n.metrics,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot use the store: %w", err), n.listener.Close())
@@ -68,17 +71,17 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	if err := n.checkLease(ctx); err != nil {
 		return nil, errors.Join(err, n.store.Close(), n.listener.Close())
 	}
-	version, metrics := readBuild().Version, prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	version := readBuild().Version
 	n.egress = egress.New(egress.Options{AllowPrivate: c.AllowPrivateTargets})
 	out := &outlet{web: n.egress, mail: newMailer(&c.Mail, version)}
 	n.engine = delivery.New(delivery.Options{
-		Queue: n.store, Sender: out, Disabler: n.store, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(), Lease: c.Lease, Tracer: traced.posts,
+		Queue: n.store, Sender: out, Disabler: n.store, Tracer: traced.posts, Log: log, Metrics: n.metrics, MetricsWebhooks: c.MetricsWebhooks,
+		Version: version, PublicURL: n.publicURL(), Lease: c.Lease,
 		DrainTimeout: max(c.DrainTimeout-c.DrainTimeout/apiDrainShare, time.Millisecond), // zero would be its default
 	})
 	n.store.HandTo(n.engine)
 	n.api = api.New(api.Options{
-		Store: n.store, Tester: n.engine, Log: log, Metrics: metrics, Version: version, PublicURL: n.publicURL(),
+		Store: n.store, Tester: n.engine, Log: log, Metrics: n.metrics, Version: version, PublicURL: n.publicURL(),
 		CheckURL: out.check, CheckLease: c.CheckLease, TraceOf: trace.FromHeader,
 	})
 	return n, nil

@@ -30,6 +30,8 @@ type Config struct {
 	Retention time.Duration
 	Traces    Traces
 	Mail      Mail
+	// MetricsWebhooks is how many webhooks have series of their own in the metrics.
+	MetricsWebhooks int
 
 	settings []Setting
 }
@@ -82,6 +84,7 @@ func keys() []key {
 		{name: "trace-sample", set: into(func(c *Config) *float64 { return &c.Traces.Sample }, parseShare)},
 		{name: "smtp", secret: true, set: into(func(c *Config) **MailServer { return &c.Mail.Server }, parseMailServer)},
 		{name: "smtp-from", set: into(func(c *Config) *mail.Address { return &c.Mail.From }, parseMailFrom)},
+		{name: "metrics-webhooks", set: into(func(c *Config) *int { return &c.MetricsWebhooks }, number(0, MetricsWebhooksMax))},
 	}
 }
 

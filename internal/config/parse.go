@@ -26,6 +26,8 @@ const (
 	RetentionShortest = time.Hour
 	// RetentionLongest bounds it from above: 100 years.
 	RetentionLongest = 876_000 * time.Hour
+	// MetricsWebhooksMax bounds how many webhooks have series of their own in the metrics.
+	MetricsWebhooksMax = 10_000
 	// PublicURLBytesMax bounds the public URL, which is in every payload.
 	PublicURLBytesMax = 1_024
 	// PrivateTargetsMax bounds the list of private targets.
@@ -135,6 +137,16 @@ func oneOf(allowed ...string) func(string) (string, error) {
 			return value, nil
 		}
 		return "", fmt.Errorf("must be one of %s", strings.Join(allowed, ", "))
+	}
+}
+
+func number(least, most int) func(string) (int, error) {
+	return func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < least || n > most {
+			return 0, fmt.Errorf("must be a whole number from %d to %d", least, most)
+		}
+		return n, nil
 	}
 }
 

@@ -71,6 +71,8 @@ type Options struct {
 	Metrics prometheus.Registerer
 	// Tracer gets the POSTs that were made; nil means nobody does.
 	Tracer Tracer
+	// MetricsWebhooks is how many webhooks have series of their own in the metrics; all others share one of each kind.
+	MetricsWebhooks int
 	// PublicURL is the base of the selfUri of a test, without a trailing slash.
 	PublicURL string
 	// Version is named in the User-Agent header.

@@ -2,6 +2,8 @@ package delivery
 
 import (
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,7 +19,10 @@ type metrics struct {
 	duration  prometheus.Histogram
 	delay     prometheus.Histogram
 	inFlight  prometheus.Gauge
-	oldestDue prometheus.Gauge
+	webhooks  *webhookMetrics
+	// oldestDue and oldestHeld are since when the oldest delivery in the store has been due that may be sent, and that an open
+	// circuit holds back, in milliseconds since 1970; zero means that there is none.
+	oldestDue, oldestHeld atomic.Int64
 	// byFailure are the counters of attempts, looked up once.
 	byFailure map[hook.Failure]prometheus.Counter
 }
@@ -25,7 +30,7 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer, e *Engine) *metrics {
 	m := &metrics{
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "hookswitch_attempts_total", Help: "POSTs made, by result: acknowledged or the class of failure.",
+			Name: "hookswitch_attempts_total", Help: "Attempts of deliveries, by result: acknowledged or the class of failure. A POST of several events is one attempt of each.",
 		}, []string{"result"}),
 		delivered: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "hookswitch_deliveries_delivered_total", Help: "Deliveries acknowledged and recorded.",
@@ -37,33 +42,32 @@ func newMetrics(r prometheus.Registerer, e *Engine) *metrics {
 			Name: "hookswitch_outcomes_late_total", Help: "Outcomes dropped because the lease had passed to somebody else.",
 		}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "hookswitch_attempt_duration_seconds", Help: "How long a POST took.", Buckets: buckets(),
+			Name: "hookswitch_attempt_duration_seconds", Help: "How long an attempt took, from before the dial to the last byte of the answer.", Buckets: buckets(),
 		}),
 		delay: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "hookswitch_delivery_delay_seconds", Help: "From the event to the acknowledgement of its delivery.", Buckets: buckets(),
+			Name: "hookswitch_delivery_delay_seconds", Help: "From the event to the acknowledgement of its delivery, retries and waits included.", Buckets: buckets(),
 		}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "hookswitch_posts_in_flight", Help: "POSTs being made now.",
 		}),
-		oldestDue: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "hookswitch_oldest_due_seconds", Help: "How long the longest waiting due delivery in the store has been due.",
-		}),
+		webhooks:  newWebhookMetrics(e),
 		byFailure: make(map[hook.Failure]prometheus.Counter),
 	}
-	m.byFailure[hook.FailureNone] = m.attempts.WithLabelValues("acknowledged")
-	for _, f := range hook.Failures() {
-		m.byFailure[f] = m.attempts.WithLabelValues(f.String())
+	for f := range hook.Failure(failuresMax) {
+		m.byFailure[f] = m.attempts.WithLabelValues(resultOf(f))
 	}
 	if r != nil {
-		r.MustRegister(m.attempts, m.delivered, m.exhausted, m.late, m.duration, m.delay, m.inFlight, m.oldestDue,
+		r.MustRegister(m.attempts, m.delivered, m.exhausted, m.late, m.duration, m.delay, m.inFlight, m.webhooks,
+			dueGauge("hookswitch_oldest_due_seconds", "How long the longest waiting delivery in the store has been due that may be sent: not one that an open circuit or a disabled webhook holds. 0 when nothing is due.", &m.oldestDue),
+			dueGauge("hookswitch_oldest_held_seconds", "How long the longest waiting delivery has been due that an open circuit holds back. 0 when there is none.", &m.oldestHeld),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: "hookswitch_deliveries_in_memory", Help: "Deliveries that lanes hold, in flight or waiting.",
+				Name: "hookswitch_deliveries_in_memory", Help: "Deliveries that this node holds leases on, in flight or waiting for their turn.",
 			}, func() float64 { return float64(e.held.Load()) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "hookswitch_outcomes_waiting", Help: "Outcomes that wait to be recorded.",
 			}, func() float64 { return float64(len(e.recorder.waiting)) }),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: "hookswitch_circuits_open", Help: "Webhooks whose circuit is open.",
+				Name: "hookswitch_circuits_open", Help: "Webhooks that this node has delivered to or was asked to, whose circuit is open.",
 			}, func() float64 { return float64(e.circuitsOpen()) }))
 	}
 	return m
@@ -74,9 +78,46 @@ func buckets() []float64 {
 	return []float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 600, 3600, 86400}
 }
 
-func (m *metrics) attempted(o *hook.Outcome) {
+// begins and ends count a POST that is being made.
+func (m *metrics) begins(t *target) {
+	m.inFlight.Inc()
+	t.series.inFlight.Add(1)
+}
+
+func (m *metrics) ends(t *target) {
+	m.inFlight.Dec()
+	t.series.inFlight.Add(-1)
+}
+
+func (m *metrics) attempted(t *target, o *hook.Outcome) {
 	m.byFailure[o.Attempt.Failure].Inc()
 	m.duration.Observe(o.Attempt.Duration.Seconds())
+	t.series.attempted(&o.Attempt)
+}
+
+// swept notes what the store says is due.
+func (m *metrics) swept(now time.Time, due []hook.Due) {
+	oldest, held := m.webhooks.swept(now, due)
+	m.oldestDue.Store(milli(oldest))
+	m.oldestHeld.Store(milli(held))
+}
+
+// milli is a time in milliseconds since 1970; none is zero.
+func milli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// dueGauge shows how long ago a time was. It grows between two sweeps too: a store that does not answer makes nothing less late.
+func dueGauge(name, help string, at *atomic.Int64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
+		if at.Load() == 0 {
+			return 0
+		}
+		return since(time.Now(), time.UnixMilli(at.Load()))
+	})
 }
 
 func (m *metrics) recorded(batch []hook.Outcome, r hook.Recorded) {

@@ -49,6 +49,8 @@ type target struct {
 	delivery  bool
 	userAgent []string
 	headers   http.Header
+	// series counts what becomes of its POSTs; nil for a test.
+	series *series
 }
 
 func newTarget(w *hook.Webhook, version string) (*target, error) {
@@ -85,6 +87,7 @@ func (l *lane) targetFor(w *hook.Webhook, batch []*hook.Delivery) (*target, erro
 		if err != nil {
 			return nil, err
 		}
+		t.series = l.engine.metrics.webhooks.of(l.number)
 		l.target = t
 	}
 	l.leases.begun += len(batch)
@@ -202,11 +205,11 @@ func (l *lane) send(batch []*hook.Delivery) {
 	}
 	span := newSpan()
 	m.unsampled = e.unsampled(batch)
-	e.metrics.inFlight.Inc()
+	e.metrics.begins(t)
 	answer := e.options.Sender.Send(e.sending, hook.Post{
 		URL: t.url, Header: t.header(m, began, span), Body: m.body, Timeout: time.Duration(w.Settings.RequestTimeout),
 	})
-	e.metrics.inFlight.Dec()
+	e.metrics.ends(t)
 	if answer.Failure != hook.FailureNone && e.sending.Err() != nil {
 		l.forgo(batch)
 		e.release(context.WithoutCancel(e.sending), batch) // cut off by our own end: not the receiver's failure
@@ -217,7 +220,7 @@ func (l *lane) send(batch []*hook.Delivery) {
 	for _, d := range batch {
 		o := decide(d, &w.Settings, began, &answer, random())
 		acknowledged = o.Attempt.Acknowledged()
-		e.metrics.attempted(&o)
+		e.metrics.attempted(t, &o)
 		e.recorder.add(o)
 		if e.options.Tracer != nil {
 			traced = append(traced, o)

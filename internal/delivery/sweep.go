@@ -112,14 +112,10 @@ func (s *sweeper) sweep(ctx context.Context, now time.Time) {
 		}
 		return
 	}
-	oldest := now
 	for _, d := range list {
 		s.hint(d.Webhook, d.At)
-		if d.At.Before(oldest) {
-			oldest = d.At
-		}
 	}
-	s.engine.metrics.oldestDue.Set(now.Sub(oldest).Seconds())
+	s.engine.metrics.swept(now, list)
 }
 
 // tell wakes the lanes whose time has come and returns how long to wait for the next.
