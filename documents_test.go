@@ -35,24 +35,3 @@ func readText(t *testing.T, path string) string {
 func unindented(text string) string {
 	return regexp.MustCompile(`(?m)^[ \t]+`).ReplaceAllString(text, "")
 }
-
-// TestMetricsAreDocumented shows that docs/metrics.md names every metric that the program registers, and no other.
-func TestMetricsAreDocumented(t *testing.T) {
-	code := readText(t, "internal/delivery/metrics.go") + readText(t, "internal/api/observe.go")
-	page := readText(t, "docs/metrics.md")
-	registered := map[string]bool{}
-	for _, m := range regexp.MustCompile(`Name: "(hookswitch_[a-z_]+)"`).FindAllStringSubmatch(code, -1) {
-		registered[m[1]] = true
-		if !strings.Contains(page, "`"+m[1]) {
-			t.Errorf("docs/metrics.md does not name %s", m[1])
-		}
-	}
-	for _, m := range regexp.MustCompile("`(hookswitch_[a-z_]+)").FindAllStringSubmatch(page, -1) {
-		if !registered[m[1]] {
-			t.Errorf("docs/metrics.md names %s, which is not registered", m[1])
-		}
-	}
-	if len(registered) == 0 {
-		t.Error("found no metric in the code")
-	}
-}

@@ -53,7 +53,7 @@ func exitCodeOf(err error) int {
 func exitCodesTopic() *cobra.Command {
 	var b strings.Builder
 	b.WriteString("Every command ends with one of these exit codes:\n\n")
-	b.WriteString("  0  done\n  1  failed: anything that no other code names; also what `verify` and `demo` could not prove,\n     and a `webhooks test` that the receiver did not acknowledge\n")
+	b.WriteString("  0  done\n  1  failed: anything that no other code names; also what `verify` and `demo` could not prove,\n     a `webhooks test` that the receiver did not acknowledge, and a `health` that is not\n")
 	for _, row := range exitCodes() {
 		fmt.Fprintf(&b, "  %d  %s\n", row.code, row.meaning)
 	}

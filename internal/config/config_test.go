@@ -39,10 +39,10 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), len(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.Traces}
+	got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), len(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.Traces, c.MetricsWebhooks}
 	want := []any{
 		"127.0.0.1:8480", "hookswitch.db", "", "", 0, config.Log{Format: "text", Level: "info"}, 15 * time.Second, 90 * time.Second, 2160 * time.Hour,
-		config.Traces{Sample: 1},
+		config.Traces{Sample: 1}, 100,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -93,7 +93,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		"listen": "[::1]:9000", "database": "sqlite:/var/lib/h.db", "public-url": "https://hookswitch.example/base",
 		"admin-key": "a-key-of-some-length", "allow-private-targets": "10.0.0.0/8,127.0.0.1", "log-format": "json",
 		"log-level": "debug", "drain-timeout": "1m", "lease": "2m", "retention": "720h",
-		"otlp-endpoint": "http://127.0.0.1:4318", "trace-sample": "0.25",
+		"otlp-endpoint": "http://127.0.0.1:4318", "trace-sample": "0.25", "metrics-webhooks": "7",
 		"smtp": "smtp://user:p%40ss@mail.example:2525", "smtp-from": "Hookswitch <hookswitch@example.com>",
 	}
 	want := []any{
@@ -101,7 +101,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		"10.0.0.0/8 127.0.0.1/32",
 		config.Log{Format: "json", Level: "debug"},
 		time.Minute, 2 * time.Minute, 720 * time.Hour,
-		"http://127.0.0.1:4318", 0.25,
+		"http://127.0.0.1:4318", 0.25, 7,
 		"mail.example 2525 required user p@ss", `"Hookswitch" <hookswitch@example.com>`,
 	}
 	env, file := map[string]string{}, strings.Builder{}
@@ -120,7 +120,10 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.Traces.Endpoint.String(), c.Traces.Sample, described(c.Mail.Server), c.Mail.From.String()}
+			got := []any{
+				c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention,
+				c.Traces.Endpoint.String(), c.Traces.Sample, c.MetricsWebhooks, described(c.Mail.Server), c.Mail.From.String(),
+			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -193,6 +196,9 @@ func TestBadValues(t *testing.T) {
 		{"otlp-endpoint", "http://c?x", "must not contain a query (?…) or a fragment (#…)"},
 		{"trace-sample", "1.5", "is not a number from 0 to 1, such as 0.1"},
 		{"trace-sample", "NaN", "is not a number from 0 to 1, such as 0.1"},
+		{"metrics-webhooks", "-1", "must be a whole number from 0 to 10000"},
+		{"metrics-webhooks", "10001", "must be a whole number from 0 to 10000"},
+		{"metrics-webhooks", "many", "must be a whole number from 0 to 10000"},
 		{"retention", "59m", "must be from 1h to 876000h; or 0"},
 		{"smtp", "mail.example:25", "is not a mail server's URL, such as smtp://"},
 		{"smtp", "http://mail.example", "is not a mail server's URL, such as smtp://"},
