@@ -47,7 +47,7 @@ func TestCompose(t *testing.T) {
 		{"a short grace period", "stop_grace_period: 30s", "stop_grace_period: 15s", "stop_grace_period"},
 		{"a node that does not wait for the database", "condition: service_healthy", "condition: service_started", "service_healthy"},
 		{"a check by another program", "[CMD, /hookswitch,", "[CMD, /bin/curl,", "healthcheck"},
-		{"a check by a shell", "[CMD, /hookswitch, webhooks, list, --limit, \"1\"]", "[CMD-SHELL, /hookswitch webhooks list]", "healthcheck"},
+		{"a check by a shell", "[CMD, /hookswitch, health]", "[CMD-SHELL, /hookswitch health]", "healthcheck"},
 		{"no limit", "        memory: 512M\n", "", "memory"},
 		{"no restart", "  restart: unless-stopped\n", "", "restart"},
 		{"a secret in the file", "${HOOKSWITCH_ADMIN_KEY:?set it in .env}", "a-key-that-all-can-read", "HOOKSWITCH_ADMIN_KEY"},
@@ -66,6 +66,17 @@ func TestCompose(t *testing.T) {
 			}
 		})
 	}
+	t.Run("with Prometheus, which is commented out", func(t *testing.T) {
+		before, rest, _ := strings.Cut(text, "  # prometheus:\n")
+		_, after, found := strings.Cut(rest, "\n\n")
+		service := regexp.MustCompile(`(?m)^  # `).ReplaceAllString("  # prometheus:\n"+strings.TrimSuffix(rest, "\n\n"+after), "  ")
+		if !found || !strings.Contains(service, "\n    image: prom/prometheus") {
+			t.Fatalf("there is no service prometheus: %q", service)
+		}
+		for _, p := range composeProblems(t.Context(), before+service+"\n\n"+after, env) {
+			t.Error(p)
+		}
+	})
 	for _, name := range []string{"HOOKSWITCH_ADMIN_KEY", "POSTGRES_PASSWORD", "HOOKSWITCH_PUBLIC_URL"} {
 		t.Run("refuses to start without "+name, func(t *testing.T) {
 			lacking := filledIn(t)
