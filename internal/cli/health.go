@@ -74,17 +74,20 @@ func (a *app) health(ctx context.Context, c *connection, timeout time.Duration, 
 	default:
 		r.Ready, r.Version = true, said.Version
 	}
-	if asJSON {
-		if err := a.printJSON(r); err != nil {
-			return err
-		}
-	} else if r.Ready {
-		return a.print(fmt.Sprintf("ready: %s, version %s\n", base, clean(r.Version)))
-	} else {
+	if err := a.printReadiness(r, asJSON); err != nil || r.Ready {
+		return err
+	}
+	return &silentError{errors.New("the server is not ready")}
+}
+
+func (a *app) printReadiness(r readiness, asJSON bool) error {
+	switch {
+	case asJSON:
+		return a.printJSON(r)
+	case r.Ready:
+		return a.print(fmt.Sprintf("ready: %s, version %s\n", r.Server, clean(r.Version)))
+	default:
 		a.tell("not ready: " + r.Reason + "\n")
+		return nil
 	}
-	if !r.Ready {
-		return &silentError{errors.New("the server is not ready")}
-	}
-	return nil
 }

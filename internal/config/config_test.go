@@ -41,8 +41,11 @@ func TestDefaults(t *testing.T) {
 	}
 	got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), len(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.Traces, c.MetricsWebhooks}
 	want := []any{
-		"127.0.0.1:8480", "hookswitch.db", "", "", 0, config.Log{Format: "text", Level: "info"}, 15 * time.Second, 90 * time.Second, 2160 * time.Hour,
-		config.Traces{Sample: 1}, 100,
+		"127.0.0.1:8480", "hookswitch.db", "", "", 0,
+		config.Log{Format: "text", Level: "info"},
+		15 * time.Second, 90 * time.Second, 2160 * time.Hour,
+		config.Traces{Sample: 1},
+		100,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

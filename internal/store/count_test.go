@@ -104,12 +104,12 @@ func TestReadingCountsNothing(t *testing.T) {
 			if operations["get"] == nil || path == "/metrics" {
 				continue
 			}
-			real := strings.NewReplacer("{id}", known[path], "{sessionId}", i.SessionID.String(), "{interactionId}", id.String()).Replace(path)
+			asks := strings.NewReplacer("{id}", known[path], "{sessionId}", i.SessionID.String(), "{interactionId}", id.String()).Replace(path)
 			status := 0
-			executed := statements.during(func() { status = get(real).Code })
+			executed := statements.during(func() { status = get(asks).Code })
 			asked++
 			if status != http.StatusOK && !strings.HasPrefix(path, "/nexus/v3/securemail/") { // this one is a chat
-				t.Errorf("GET %s: status %d", real, status)
+				t.Errorf("GET %s: status %d", asks, status)
 			}
 			for _, text := range executed {
 				if aggregate.MatchString(text) {
