@@ -20,6 +20,7 @@ import (
 // after its commit: a scrape makes no statement.
 type metrics struct {
 	events    map[interaction.Event]prometheus.Counter
+	disabled  map[hook.DisabledFor]prometheus.Counter
 	created   prometheus.Counter
 	replayed  prometheus.Counter
 	takenOver prometheus.Counter
@@ -59,7 +60,10 @@ func failureReasons() []failureReason {
 }
 
 func newMetrics() *metrics {
-	m := &metrics{events: map[interaction.Event]prometheus.Counter{}, groups: groupMetrics{failures: map[failureReason]prometheus.Counter{}}}
+	m := &metrics{
+		events: map[interaction.Event]prometheus.Counter{}, disabled: map[hook.DisabledFor]prometheus.Counter{},
+		groups: groupMetrics{failures: map[failureReason]prometheus.Counter{}},
+	}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 		m.list = append(m.list, c)
@@ -70,6 +74,12 @@ func newMetrics() *metrics {
 	}, []string{"event"})
 	for _, kind := range kindList() {
 		m.events[kind] = events.WithLabelValues(string(kind))
+	}
+	disabled := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "hookswitch_webhooks_disabled_total", Help: "Webhooks that this node has disabled by itself, by reason; not those that somebody disabled.",
+	}, []string{"reason"})
+	for _, why := range []hook.DisabledFor{hook.DisabledFailing, hook.DisabledGone} {
+		m.disabled[why] = disabled.WithLabelValues(why.String())
 	}
 	failures := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hookswitch_commit_failures_total", Help: "Transactions that the database did not take, by reason; their callers repeat them.",
@@ -93,7 +103,7 @@ func newMetrics() *metrics {
 	m.groups.tasks = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "hookswitch_commit_tasks", Help: "How many callers' tasks shared a transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
 	})
-	m.list = append(m.list, events, failures, m.retained, m.groups.took, m.groups.tasks)
+	m.list = append(m.list, events, disabled, failures, m.retained, m.groups.took, m.groups.tasks)
 	m.checked = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "hookswitch_catalogue_checked_timestamp_seconds",
 		Help: "When this node last compared what it knows of webhooks, keys and circuits with the database.",

@@ -99,6 +99,23 @@ func TestMetricsCountWhatIsCommitted(t *testing.T) {
 	})
 }
 
+// A webhook that the server disables is counted by reason, once.
+func TestMetricsCountDisabledWebhooks(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		s, r := measured(t, e)
+		w := webhook(t, s, theCenter, func(w *hook.Webhook) { w.Settings.Disable.OnGone = true })
+		for range 2 {
+			must(t, s.DisableGone(t.Context(), moment(), w))
+		}
+		if got := shows(t, r, "hookswitch_webhooks_disabled_total", "gone"); got != 1 {
+			t.Errorf("%v webhooks were disabled because they are gone, want 1", got)
+		}
+		if got := shows(t, r, "hookswitch_webhooks_disabled_total", "failing"); got != 0 {
+			t.Errorf("%v webhooks were disabled because they fail", got)
+		}
+	})
+}
+
 // A restarted process that has the database for itself takes over what it had leased before, and says so.
 func TestMetricsCountLeasesOfTheProcessBefore(t *testing.T) {
 	t.Parallel()

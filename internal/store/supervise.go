@@ -84,6 +84,7 @@ func (s *Store) disableWebhook(ctx context.Context, w *hook.Webhook, now time.Ti
 	case err != nil:
 		return fmt.Errorf("disable webhook %s: %w", w.ID, err)
 	}
+	s.metrics.disabled[done.Disabled.For].Inc()
 	s.options.Log.LogAttrs(ctx, slog.LevelWarn, "webhook disabled: its deliveries are kept until it is enabled",
 		slog.String("webhook", w.ID.String()), slog.String("contact_center", string(done.CenterID)), slog.String("reason", done.Disabled.For.String()))
 	return nil
