@@ -12,9 +12,6 @@ import (
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
-// contactCenterNameBytesMax bounds a contact centre's name.
-const contactCenterNameBytesMax = 256
-
 // ContactCenter is a tenant, as it is shown.
 type ContactCenter struct {
 	ID        string  `json:"id" doc:"What x-ccid carries."`
@@ -36,7 +33,7 @@ type ContactCenterDraft struct {
 // TransformSchema gives the document the domain's bounds.
 func (ContactCenterDraft) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
 	textSize(s, "id", 1, hook.ContactCenterIDBytesMax)
-	textSize(s, "name", 0, contactCenterNameBytesMax)
+	textSize(s, "name", 0, hook.ContactCenterNameBytesMax)
 	return s
 }
 
@@ -50,9 +47,9 @@ func (d *ContactCenterDraft) validate() (wrong []hook.FieldError) {
 		})
 	}
 	switch {
-	case len(d.Name) > contactCenterNameBytesMax:
+	case len(d.Name) > hook.ContactCenterNameBytesMax:
 		wrong = append(wrong, hook.FieldError{
-			Field: "body.name", Message: fmt.Sprintf("is %d bytes long; at most %d are allowed", len(d.Name), contactCenterNameBytesMax),
+			Field: "body.name", Message: fmt.Sprintf("is %d bytes long; at most %d are allowed", len(d.Name), hook.ContactCenterNameBytesMax),
 		})
 	case strings.ContainsFunc(d.Name, unicode.IsControl):
 		wrong = append(wrong, hook.FieldError{Field: "body.name", Message: "holds a control character"})

@@ -25,7 +25,19 @@ type ContactCenter struct {
 	ID        ContactCenterID
 	Name      string
 	CreatedAt time.Time
+	Settings  CenterSettings
+	// UpdatedAt is when name or settings were last changed; zero if they never were.
+	UpdatedAt time.Time
 }
+
+// CenterSettings is what an operator sets for a contact centre. It is shared between those who read it: nobody writes to what it
+// points to.
+type CenterSettings struct {
+	Retention Retention `json:"retention,omitzero"`
+}
+
+// ContactCenterNameBytesMax bounds a contact centre's name.
+const ContactCenterNameBytesMax = 256
 
 var contactCenterPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*$`)
 

@@ -11,7 +11,8 @@
 //     only under the lease token that the delivery carries: whoever slept through a lease records nothing.
 //  4. A FINISHED whose STARTED is still open for the same webhook is born waiting and is not claimable; recording the
 //     STARTED as delivered or exhausted frees it in the same transaction (I3).
-//  5. An event's payload and operation id are written once and never updated (I5).
+//  5. An event's payload and operation id are written once and never changed (I5). A contact centre's retention may empty the
+//     payload, under the lock that a replay takes, once no delivery of the event is open.
 //  6. Nothing scans history: a claim reads an index that holds pending deliveries alone, keys grow with time, and a list
 //     reads as many rows as it shows, as far as its filters allow (I7).
 //  7. [Store.Events] gives every reader every event once, in one order, in which nothing appears behind a cursor that was

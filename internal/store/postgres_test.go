@@ -71,7 +71,7 @@ func TestPostgresPlans(t *testing.T) {
 
 func explain(t *testing.T, s *storetest.Opened, calls map[string][]any) {
 	t.Helper()
-	small := regexp.MustCompile(`Seq Scan on (webhooks|contact_centers|api_keys|catalogue|nodes)\b`)
+	small := regexp.MustCompile(`Seq Scan on (webhooks|contact_centers|api_keys|catalogue|nodes|retention|trims)\b`)
 	byKey := regexp.MustCompile(`^(DELETE FROM|UPDATE) deliveries .*event = \$2 AND webhook = \$3`)
 	byPlace := map[string]*regexp.Regexp{ // what reads events in their order, and the part of the index that it reads
 		"ORDER BY e.tx, e.serial":                       regexp.MustCompile(`events_by_commit on events e\n\s+Index Cond: .*ROW\(tx, serial\) > ROW.*tx < `),

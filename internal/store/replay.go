@@ -11,6 +11,7 @@ import (
 
 const (
 	selectAttemptCount statement = `SELECT count(*), coalesce(max(number), 0) FROM attempts WHERE center = $1 AND event = $2 AND webhook = $3`
+	selectPayload      statement = `SELECT payload FROM events WHERE center = $1 AND serial = $2`
 	selectOpen         statement = `SELECT state, lease, due_at FROM deliveries WHERE center = $1 AND event = $2 AND webhook = $3 {{for update}}`
 	// lockLife keeps changes and other replays of the interaction away until this one is committed.
 	lockLife     statement = `SELECT started_event, finished_event FROM interactions WHERE center = $1 AND serial = $2 {{for update}}`
@@ -24,7 +25,8 @@ const (
 )
 
 // ReplayDelivery makes a delivered or exhausted delivery pending again, with a fresh retry schedule and the same bytes. The
-// order holds for replays too: a FINISHED waits for its STARTED. A delivery that is pending is a [hook.ConflictError].
+// order holds for replays too: a FINISHED waits for its STARTED. A delivery that is pending, or whose event has
+// no payload any more, is a [hook.ConflictError].
 func (s *Store) ReplayDelivery(ctx context.Context, center hook.ContactCenterNumber, id hook.DeliveryID, now time.Time, once *Once[*Delivery]) (*Delivery, error) {
 	event, number, ok := id.Keys()
 	webhook, known := s.WebhookByNumber(number)
@@ -102,6 +104,7 @@ func (r *replay) readOpen(b batch) {
 	}
 	b.query(selectAttemptCount, func(row row) error { return row(&r.attempts.count, &r.attempts.last) },
 		r.webhook.ContactCenter, r.event, r.webhook.Number)
+	b.query(selectPayload, func(row row) error { return row(&r.found.Payload) }, r.webhook.ContactCenter, r.event)
 	b.query(selectOpen, r.own.scan, r.webhook.ContactCenter, r.event, r.webhook.Number)
 	if r.found.Kind == interaction.EventStarted && r.finished != 0 {
 		b.query(selectOpen, r.later.scan, r.webhook.ContactCenter, r.finished, r.webhook.Number)
@@ -116,6 +119,8 @@ func (r *replay) order(b batch) {
 		r.failed = r.notFound()
 	case r.own.state == hook.DeliveryPending || r.own.state == hook.DeliveryWaiting:
 		r.failed = &hook.ConflictError{Verb: "replay", State: "pending", Detail: "the delivery is still being tried; only a delivered or exhausted one can be replayed"}
+	case len(r.found.Payload) == 0:
+		r.failed = &hook.ConflictError{Verb: "replay", State: "removed", Detail: "the payload of its event is older than the contact centre's retention.payloads and was removed; there is nothing left to send"}
 	case r.later.busy(r.now):
 		r.failed = &hook.ConflictError{Verb: "replay", State: "pending", Detail: "the FINISHED of this interaction is being sent now; try again when it is done"}
 	case r.later.state == hook.DeliveryPending:

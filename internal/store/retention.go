@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -44,23 +45,17 @@ func paceOf(t traits) pace {
 	return pace{interactionsMax: 1_000, rowsMax: 10_000, share: 2}
 }
 
-// policy is how long what a contact centre has is kept.
-type policy struct {
-	// interactions is how long an interaction stays readable after it was stopped; zero is for ever.
-	interactions time.Duration
-}
-
 // A delivery needs its interaction while it is to be made. One to a webhook that was deleted never will be: it needs it as
 // long after the deletion as the interaction is kept after the stop, so that no node still has it in flight.
 const neededBy = `FROM deliveries d JOIN webhooks w ON w.center = d.center AND w.number = d.webhook
 	WHERE d.state + 0 IN (1, 2) AND (w.deleted_at = 0 OR w.deleted_at > $2) AND d.center = `
 
 const (
-	selectWalks statement = `SELECT center, passed, began_at FROM retention`
+	selectWalks statement = `SELECT center, 0, passed, began_at FROM retention UNION ALL SELECT center, what, passed, began_at FROM trims`
 	// selectOld looks beside the writer at the interactions that come next, and at all that is removed with them: so the
 	// writer need not wait for the disk to read it. The weight is in rows, and zero for one that is to be kept. Each event is
 	// asked for by itself: two at once could be looked for in the whole index, while PostgreSQL takes a table for small.
-	selectOld statement = `SELECT serial, CASE WHEN stopped_at > 0 AND stopped_at <= $2
+	selectOld statement = `SELECT serial, serial, CASE WHEN stopped_at > 0 AND stopped_at <= $2
 			AND NOT EXISTS (SELECT 1 ` + neededBy + `i.center AND d.event = i.started_event)
 			AND NOT EXISTS (SELECT 1 ` + neededBy + `i.center AND d.event = i.finished_event)
 		THEN 1 + (SELECT count(*) FROM events e WHERE e.center = i.center AND e.serial = i.started_event)
@@ -86,23 +81,21 @@ const (
 )
 
 // keepRetention removes what has passed its retention, at once and from time to time, until the context ends.
-func (s *Store) keepRetention(ctx context.Context, p policy) {
-	if p.interactions == 0 {
-		return
-	}
+func (s *Store) keepRetention(ctx context.Context) {
 	tick := time.NewTicker(retainEvery)
 	defer tick.Stop()
 	for {
 		began := time.Now()
-		removed, err := s.retainAll(ctx, p)
+		n, err := s.retainAll(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.options.Log.Warn("removing what has passed its retention failed; it will be tried again", "error", err)
 		}
 		if err == nil && ctx.Err() == nil {
 			s.metrics.finished(time.Now())
 		}
-		if removed > 0 {
-			s.options.Log.Info("interactions that have passed their retention were removed", "count", removed, "took", time.Since(began).Round(time.Millisecond))
+		if n != (removed{}) {
+			s.options.Log.Info("what has passed its retention was removed", "interactions", n.interactions, "attempts", n.attempts,
+				"payloads", n.payloads, "took", time.Since(began).Round(time.Millisecond))
 		}
 		select {
 		case <-ctx.Done():
@@ -112,31 +105,36 @@ func (s *Store) keepRetention(ctx context.Context, p policy) {
 	}
 }
 
-// retainAll removes what has passed its retention from all contact centres, a batch of each in turn, with pauses that leave
-// the writer to others.
-func (s *Store) retainAll(ctx context.Context, p policy) (removed int, err error) {
-	walks, err := s.walks()
+// Retention returns how long a contact centre keeps what it has, on this server.
+func (s *Store) Retention(c hook.ContactCenter) hook.RetentionPolicy {
+	return c.Settings.Retention.Policy(s.options.Retention)
+}
+
+// retainAll removes what has passed its retention from all contact centres, a batch of each kind in turn, with pauses that
+// leave the writer to others.
+func (s *Store) retainAll(ctx context.Context) (sum removed, err error) {
+	walks, err := s.walks(s.Retention)
 	if err != nil {
-		return 0, err
+		return sum, err
 	}
 	for len(walks) > 0 {
-		for _, center := range slices.Sorted(maps.Keys(walks)) {
+		for _, key := range slices.SortedFunc(maps.Keys(walks), walkKey.compare) {
 			began := time.Now()
-			r, err := s.retain(ctx, walks[center], p, began)
+			r, err := s.retain(ctx, walks[key], began)
 			if err != nil {
-				return removed, err
+				return sum, err
 			}
-			removed += len(r.removed)
-			s.metrics.removed.Add(float64(len(r.removed)))
+			sum.add(r.removed)
+			s.metrics.removed.Add(float64(r.removed.interactions))
 			if !r.more {
-				delete(walks, center)
+				delete(walks, key)
 			}
 			if !pause(ctx, max(r.took*time.Duration(r.pace.share)-time.Since(began), retainPauseShortest)) {
-				return removed, nil
+				return sum, nil
 			}
 		}
 	}
-	return removed, nil
+	return sum, nil
 }
 
 // pause reports whether the context lasted so long.
@@ -151,9 +149,21 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// walk is how far the interactions of a contact centre were looked at.
-type walk struct {
+// walkKey is whose and which of the kinds of things that are removed a walk looks at.
+type walkKey struct {
 	center hook.ContactCenterNumber
+	what   trimmed
+}
+
+func (k walkKey) compare(l walkKey) int {
+	return cmp.Or(cmp.Compare(k.center, l.center), cmp.Compare(k.what, l.what))
+}
+
+// walk is how far what a contact centre has was looked at.
+type walk struct {
+	walkKey
+	// age is how old what it removes is at least.
+	age time.Duration
 	// passed is the last one; what comes before it is not looked at before the next walk.
 	passed hook.Serial
 	began  time.Time
@@ -161,18 +171,25 @@ type walk struct {
 	stored bool
 }
 
-// walks reads the walks of all contact centres.
-func (s *Store) walks() (map[hook.ContactCenterNumber]*walk, error) {
-	walks := map[hook.ContactCenterNumber]*walk{}
+// walks reads the walks of all contact centres that the policy of each asks for.
+func (s *Store) walks(policy func(hook.ContactCenter) hook.RetentionPolicy) (map[walkKey]*walk, error) {
+	walks := map[walkKey]*walk{}
 	for _, c := range s.ContactCenters() {
-		walks[c.Number] = &walk{center: c.Number}
+		for what, age := range ages(policy(c)) {
+			if key := (walkKey{c.Number, trimmed(what)}); age != 0 {
+				walks[key] = &walk{walkKey: key, age: age}
+			}
+		}
 	}
 	err := s.engine.read(selectWalks, func(r row) error {
-		w := &walk{stored: true}
-		var began int64
-		err := r(&w.center, &w.passed, &began)
-		w.began = fromMilli(began)
-		walks[w.center] = w
+		var key walkKey
+		var passed hook.Serial
+		var what, began int64
+		err := r(&key.center, &what, &passed, &began)
+		key.what = trimmed(what)
+		if w := walks[key]; w != nil {
+			w.passed, w.began, w.stored = passed, fromMilli(began), true
+		}
 		return err
 	})
 	if err != nil {
@@ -181,16 +198,17 @@ func (s *Store) walks() (map[hook.ContactCenterNumber]*walk, error) {
 	return walks, nil
 }
 
-// retain removes one batch of a contact centre's interactions that were stopped longer ago than the policy keeps them, with
-// their events, deliveries and attempts, in one transaction. What is not stopped, or is still to be delivered, stays.
-func (s *Store) retain(ctx context.Context, w *walk, p policy, now time.Time) (*removal, error) {
+// retain removes one batch of what a walk looks at and is older than its age, in one transaction. Interactions that were stopped
+// so long ago are removed with their events, deliveries and attempts; see trimmed for the others. What is not stopped, or is
+// still to be delivered, stays.
+func (s *Store) retain(ctx context.Context, w *walk, now time.Time) (*removal, error) {
 	began := time.Now()
-	r := &removal{pace: paceOf(s.engine.traits()), walk: w, next: *w, until: now.Add(-p.interactions)}
+	r := &removal{pace: paceOf(s.engine.traits()), chore: w.what.chore(), walk: w, next: *w, until: now.Add(-w.age)}
 	if !w.stored {
 		r.next.began = now
 	}
 	if err := r.look(s.engine); err != nil {
-		return nil, fmt.Errorf("look for old interactions: %w", err)
+		return nil, fmt.Errorf("look for what is old: %w", err)
 	}
 	if !r.more && now.Sub(r.next.began) >= retainWalkEvery {
 		r.next.passed, r.next.began, r.more = 0, now, true
@@ -199,7 +217,7 @@ func (s *Store) retain(ctx context.Context, w *walk, p policy, now time.Time) (*
 		return r, nil
 	}
 	if err := s.commitRemoval(ctx, r, began); err != nil {
-		return nil, fmt.Errorf("remove old interactions: %w", err)
+		return nil, fmt.Errorf("remove what is old: %w", err)
 	}
 	if r.more = r.more && r.held; r.held {
 		r.next.stored = true
@@ -219,46 +237,65 @@ func (s *Store) commitRemoval(ctx context.Context, r *removal, began time.Time) 
 	return err
 }
 
-// removal is one batch of interactions on their way out.
+// removal is one batch of what is removed, with the interactions that it belongs to.
 type removal struct {
-	pace pace
-	// walk is how far the interactions were looked at before this batch, and next how far after it.
+	pace  pace
+	chore chore
+	// walk is how far the interactions or events were looked at before this batch, and next how far after it.
 	walk *walk
 	next walk
-	// until is the latest stop of an interaction that is removed.
+	// until is the latest time of what is removed: of the stop of an interaction, or of an event.
 	until time.Time
-	// found are the interactions that seem to be removable, and more is whether there may be others.
-	found []hook.Serial
-	more  bool
+	// found are the interactions that seem to be removable, or whose events chosen are about to be trimmed; more is whether there
+	// may be others.
+	found  []hook.Serial
+	chosen map[hook.Serial]bool
+	more   bool
 
 	// held is whether this transaction is the one that goes on with the walk.
-	held    bool
-	locked  []life
-	needed  map[hook.Serial]bool
-	removed []life
+	held   bool
+	locked []life
+	needed map[hook.Serial]bool
+	// removed is what this transaction removes.
+	removed removed
 	// took is how long the writer was busy with it; beside other writers, how long it took from the beginning.
 	took time.Duration
 }
+
+// removed counts what was removed.
+type removed struct{ interactions, exhausted, attempts, payloads int64 }
+
+func (n *removed) add(m removed) {
+	n.interactions += m.interactions
+	n.exhausted += m.exhausted
+	n.attempts += m.attempts
+	n.payloads += m.payloads
+}
+
+// to counts the rows of a statement.
+func to(count *int64) func(int64) { return func(rows int64) { *count += rows } }
 
 // life is an interaction and its events.
 type life struct{ serial, started, finished hook.Serial }
 
 // look finds what can be removed, outside of any transaction.
 func (r *removal) look(e engine) error {
-	end := hook.SerialAt(r.until.Add(-retainLag))
+	end := hook.SerialAt(r.until.Add(-r.chore.lag))
+	r.chosen = map[hook.Serial]bool{}
 	for range retainWindowsMax {
 		looked, rows := 0, 0
-		err := e.read(selectOld, func(row row) error {
-			var serial hook.Serial
+		err := e.read(r.chore.find, func(row row) error {
+			var serial, interaction hook.Serial
 			var weight int
-			if err := row(&serial, &weight); err != nil {
+			if err := row(&serial, &interaction, &weight); err != nil {
 				return err
 			}
 			if rows += weight; rows > r.pace.rowsMax && len(r.found) > 0 {
 				return nil // and what follows is left to the next batch, too
 			}
 			if weight > 0 {
-				r.found = append(r.found, serial)
+				r.found = append(r.found, interaction)
+				r.chosen[serial] = true
 			}
 			looked++
 			r.next.passed = serial
@@ -274,23 +311,32 @@ func (r *removal) look(e engine) error {
 
 func (r *removal) steps() steps {
 	var began time.Time
-	return steps{
-		func(b batch) { began = time.Now(); r.hold(b) }, r.lock, r.check,
-		func(b batch) { r.remove(b); r.took = time.Since(began) },
+	list := steps{func(b batch) { began = time.Now(); r.hold(b) }, r.lock, r.check}
+	for i, remove := range r.chore.remove {
+		list = append(list, func(b batch) {
+			if r.held {
+				remove(r, b)
+			}
+			if i == len(r.chore.remove)-1 {
+				r.move(b)
+				r.took = time.Since(began)
+			}
+		})
 	}
+	return list
 }
 
 // hold takes the walk for this transaction, unless another node has it or has gone on with it since.
 func (r *removal) hold(b batch) {
-	r.held, r.locked, r.needed, r.removed = false, nil, map[hook.Serial]bool{}, nil
+	r.held, r.locked, r.needed, r.removed = false, nil, map[hook.Serial]bool{}, removed{}
 	if !r.walk.stored {
-		b.exec(beginWalk, func(n int64) { r.held = n == 1 }, r.walk.center, milli(r.next.began))
+		b.exec(r.chore.begin, func(n int64) { r.held = n == 1 }, r.chore.args(r.walk.center, milli(r.next.began))...)
 		return
 	}
-	b.query(holdWalk, func(row row) error {
+	b.query(r.chore.hold, func(row row) error {
 		r.held = true
 		return row(new(hook.Serial))
-	}, r.walk.center, r.walk.passed)
+	}, r.chore.args(r.walk.center, r.walk.passed)...)
 }
 
 // lock keeps changes and replays of the interactions away until they are removed.
@@ -298,8 +344,8 @@ func (r *removal) lock(b batch) {
 	if !r.held {
 		return
 	}
-	r.byKeys(r.found, func(args []any) {
-		b.query(withKeys(lockStopped), func(row row) error {
+	r.byKeys(r.found, milli(r.until), func(args []any) {
+		b.query(withKeys(r.chore.lock), func(row row) error {
 			var l life
 			err := row(&l.serial, &l.started, &l.finished)
 			r.locked = append(r.locked, l)
@@ -310,7 +356,7 @@ func (r *removal) lock(b batch) {
 
 // check looks again what is still to be delivered, now that nobody can change that.
 func (r *removal) check(b batch) {
-	r.byKeys(eventsOf(r.locked), func(args []any) {
+	r.byKeys(r.events(), milli(r.until), func(args []any) {
 		b.query(withKeys(selectNeeding), func(row row) error {
 			var event hook.Serial
 			err := row(&event)
@@ -320,27 +366,35 @@ func (r *removal) check(b batch) {
 	})
 }
 
-// remove removes the rest, and moves the walk on.
-func (r *removal) remove(b batch) {
-	if !r.held {
-		return
+// move moves the walk on.
+func (r *removal) move(b batch) {
+	if r.held {
+		b.exec(r.chore.move, nil, r.chore.args(r.walk.center, r.next.passed, milli(r.next.began))...)
 	}
-	for _, l := range r.locked {
-		if !r.needed[l.started] && !r.needed[l.finished] {
-			r.removed = append(r.removed, l)
-		}
+}
+
+// events are those of the locked interactions that this is about: all of those that are removed, or the chosen ones.
+func (r *removal) events() []hook.Serial {
+	events := eventsOf(r.locked)
+	if r.walk.what != trimsInteractions {
+		events = slices.DeleteFunc(events, func(e hook.Serial) bool { return !r.chosen[e] })
 	}
-	r.byKeys(eventsOf(r.removed), func(args []any) {
-		b.exec(withKeys(deleteAttempts), nil, args...)
+	return events
+}
+
+// removeStopped removes the interactions of which nobody must hear any more, and what is theirs.
+func (r *removal) removeStopped(b batch) {
+	free := slices.DeleteFunc(r.locked, func(l life) bool { return r.needed[l.started] || r.needed[l.finished] })
+	r.byKeys(eventsOf(free), nil, func(args []any) {
+		b.exec(withKeys(deleteAttempts), to(&r.removed.attempts), args...)
 		b.exec(withKeys(deleteDeliveries), nil, args...)
 		b.exec(withKeys(deleteEvents), nil, args...)
 	})
-	serials := make([]hook.Serial, len(r.removed))
-	for i, l := range r.removed {
+	serials := make([]hook.Serial, len(free))
+	for i, l := range free {
 		serials[i] = l.serial
 	}
-	r.byKeys(serials, func(args []any) { b.exec(withKeys(deleteStopped), nil, args...) })
-	b.exec(moveWalk, nil, r.walk.center, r.next.passed, milli(r.next.began))
+	r.byKeys(serials, nil, func(args []any) { b.exec(withKeys(deleteStopped), to(&r.removed.interactions), args...) })
 }
 
 func eventsOf(lives []life) []hook.Serial {
@@ -351,13 +405,20 @@ func eventsOf(lives []life) []hook.Serial {
 	return events
 }
 
-// byKeys gives f the arguments of a statement for so many keys at a time, in order. The last one is named again where there
-// are fewer, so that there is one text.
-func (r *removal) byKeys(keys []hook.Serial, f func(args []any)) {
+// byKeys gives f the arguments of a statement for so many keys at a time, in order, after the contact centre and another one.
+// The last key is named again where there are fewer, so that there is one text.
+func (r *removal) byKeys(keys []hook.Serial, second any, f func(args []any)) {
+	byKeys(r.walk.center, second, keys, f)
+}
+
+func byKeys(center hook.ContactCenterNumber, second any, keys []hook.Serial, f func(args []any)) {
+	if second == nil {
+		second = 0
+	}
 	slices.Sort(keys)
-	for some := range slices.Chunk(keys, retainKeys) {
+	for some := range slices.Chunk(slices.Compact(keys), retainKeys) {
 		args := make([]any, 2, 2+retainKeys)
-		args[0], args[1] = r.walk.center, milli(r.until)
+		args[0], args[1] = center, second
 		for i := range retainKeys {
 			args = append(args, some[min(i, len(some)-1)])
 		}

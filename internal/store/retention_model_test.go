@@ -15,7 +15,8 @@ import (
 
 // I2 and I7: whatever is asked of a store from which old interactions are removed, it shows what the model shows that knows of
 // them: nothing is removed that is not stopped, that was stopped too recently, or that is still to be delivered, and whatever
-// can be removed is gone a walk later.
+// can be removed is gone a walk later. The same holds of payloads, attempts and deliveries, by the age of their event; and a report
+// tells what a walk removes then, under whichever policy.
 func TestModelWithRetention(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		stores := []*storetest.Opened{e.Open(t)}
@@ -27,12 +28,14 @@ func TestModelWithRetention(t *testing.T) {
 			round++
 			m := newModel(t, stores, round)
 			m.now = moment().Add(time.Duration(round) * retentionRoundMax)
-			actions := []func(*rapid.T){m.accept, m.accept, m.work, m.work, m.replay, m.enable, m.retain}
+			actions := []func(*rapid.T){m.accept, m.accept, m.work, m.work, m.replay, m.enable, m.retain, m.trim(drawPolicy(rt))}
 			for range rapid.IntRange(1, stepsMax).Draw(rt, "steps") {
 				m.turn(rt)
 				actions[rapid.IntRange(0, len(actions)-1).Draw(rt, "action")](rt)
 			}
 			m.check(rt)
+			m.now = m.now.Add(rapid.SampledFrom([]time.Duration{0, modelKept, modelKept + store.RetainLag}).Draw(rt, "last") + store.RetainWalkEvery)
+			m.report(rt, drawPolicy(rt))
 			m.now = m.now.Add(modelKept + store.RetainLag + store.RetainWalkEvery)
 			m.retain(rt)
 			for id, stopped := range m.stops(rt) {
@@ -62,6 +65,11 @@ func (m *model) retain(rt *rapid.T) {
 			rt.Fatalf("retain: %v", err)
 		}
 	}
+	m.follow(rt, stops)
+}
+
+// follow takes those of the interactions out of the model that were removed, which must be removable.
+func (m *model) follow(rt *rapid.T, stops map[hook.InteractionID]time.Time) {
 	for id, stopped := range stops {
 		_, err := m.s.Interaction(m.t.Context(), m.center, id)
 		switch {
@@ -108,6 +116,9 @@ func (m *model) removable(id hook.InteractionID, stopped time.Time) bool {
 // forget takes an interaction out of the model, with its events and their deliveries.
 func (m *model) forget(id hook.InteractionID) {
 	places := slices.Sorted(maps.Values(m.interactions[id].events))
+	for kind := range m.interactions[id].events {
+		delete(m.emptied, modelEvent{id, kind})
+	}
 	delete(m.interactions, id)
 	for _, place := range slices.Backward(places) {
 		m.events = slices.Delete(m.events, place, place+1)

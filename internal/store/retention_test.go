@@ -396,14 +396,24 @@ func TestRetentionWhileTheDatabaseFails(t *testing.T) {
 	})
 }
 
-// A running store removes by itself what is older than its retention allows, of all contact centres; without one it keeps all.
+// A running store removes by itself what is older than its retention allows, of all contact centres; without one it keeps all. What
+// a contact centre sets for itself counts for it alone, from the next look on.
 func TestRetentionOfARunningStore(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		var options *store.Options
 		s := e.Open(t, storetest.With(func(o *store.Options) { options = o }))
-		other := contactCenter(t, s, "other").Number
 		long := moment().Add(-kept)
-		for _, center := range []hook.ContactCenterNumber{theCenter, other} {
+		other, err := s.CreateContactCenter(t.Context(), long, "other", "", nil) // then: keys never go back in time
+		must(t, err)
+		own, err := s.CreateContactCenter(t.Context(), long, "own", "", nil)
+		must(t, err)
+		_, err = s.UpdateContactCenter(t.Context(), long, own.ID, func(c *hook.ContactCenter) error {
+			forever, hour := hook.Duration(0), hook.Duration(time.Hour)
+			c.Settings.Retention = hook.Retention{Interactions: &forever, Payloads: &hour}
+			return nil
+		})
+		must(t, err)
+		for _, center := range []hook.ContactCenterNumber{theCenter, other.Number, own.Number} {
 			id := newInteraction()
 			_, err := s.AcceptChanges(t.Context(), center, long, []hook.Change{create(id, "q"), stop(id)}, nil)
 			must(t, err)
@@ -411,24 +421,29 @@ func TestRetentionOfARunningStore(t *testing.T) {
 		young := newInteraction()
 		change(t, s, moment(), create(young, "q"), stop(young))
 		s.Reopen(t)
-		wantRows(t, s, 3, 6, 0, 0)
+		wantRows(t, s, 4, 8, 0, 0)
 
 		options.Retention = kept / 2
 		s.Reopen(t)
 		tick, deadline := time.NewTicker(5*time.Millisecond), time.NewTimer(20*time.Second)
 		defer tick.Stop()
 		defer deadline.Stop()
-		for left := int64(3); left > 1; {
+		for left := int64(4); left > 2; {
 			select {
 			case <-tick.C:
-				counted, err := s.Numbers(`SELECT count(*) FROM interactions`)
+				counted, err := s.Numbers(`SELECT count(*) FROM interactions UNION ALL SELECT count(*) FROM events WHERE length(payload) > 0`)
 				must(t, err)
-				left = counted[0]
+				left = max(counted[0], counted[1])
 			case <-deadline.C:
 				t.Fatalf("%d are left", left)
 			}
 		}
-		wantRows(t, s, 1, 2, 0, 0)
+		wantRows(t, s, 2, 4, 0, 0)
 		wantKept(t, s, []hook.InteractionID{young}, young)
+		for _, e := range events(t, s, own.Number) {
+			if len(e.Payload) != 0 {
+				t.Errorf("the payload of %s is there", e.Kind)
+			}
+		}
 	})
 }

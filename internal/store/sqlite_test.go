@@ -347,7 +347,7 @@ func TestSQLitePlans(t *testing.T) {
 	}))
 	exercise(t, s, l)
 	// Statements over tables that are as small as the configuration may scan them, and an INSERT … SELECT of a maximum too.
-	small := regexp.MustCompile(`^SCAN (w|webhooks|contact_centers|c|api_keys|catalogue)\b`)
+	small := regexp.MustCompile(`^SCAN (w|webhooks|contact_centers|c|api_keys|catalogue|retention|trims)\b`)
 	constant := regexp.MustCompile(`^SCAN (\d+ )?CONSTANT ROW|^SCAN \(subquery|^SCAN (e|i)? ?VIRTUAL`)
 	planned := 0
 	mu.Lock()
@@ -456,5 +456,23 @@ func exercise(t *testing.T, s *storetest.Opened, l *lane) {
 		_, _, err := s.AuditLog(t.Context(), theCenter, f, store.Page{})
 		must(t, err)
 	}
+	remove(t, s, now)
 	s.Reopen(t) // with what it reads and frees at the start
+}
+
+// remove removes some of each kind, finds nothing more, and reports.
+func remove(t *testing.T, s *storetest.Opened, now time.Time) {
+	p := hook.Retention{}.Policy(kept)
+	p.Deliveries, p.Attempts, p.Payloads = hook.Kept{For: trimAge}, hook.Kept{For: trimAge}, hook.Kept{For: trimAge}
+	for _, what := range []int{store.TrimsPayloads, store.TrimsAttempts, store.TrimsDeliveries, store.TrimsInteractions} {
+		_, err := s.ReportRetention(t.Context(), theCenter, p, later(now), "")
+		must(t, err)
+		for range 3 { // the first one begins the walk, the next ones go on and begin it anew
+			_, _, err = s.RetainBy(t.Context(), theCenter, p, what, now)
+			must(t, err)
+			now = later(now).Add(store.RetainWalkEvery)
+		}
+	}
+	_, err := s.UpdateContactCenter(t.Context(), now, "other", func(*hook.ContactCenter) error { return nil })
+	must(t, err)
 }

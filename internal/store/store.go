@@ -38,7 +38,8 @@ type Options struct {
 	PublicURL string
 	// Lease is how long a claim on a delivery lasts; zero means [LeaseDefault].
 	Lease time.Duration
-	// Retention is how long an interaction stays readable after it was stopped; zero means for ever.
+	// Retention is how long an interaction stays readable after it was stopped, where its contact centre says nothing else; zero
+	// means for ever.
 	Retention time.Duration
 	// Accepted is told of each event once it is committed; it must not block. Nil means nobody is told.
 	Accepted func(*hook.Event)
@@ -178,7 +179,7 @@ func (s *Store) Run(ctx context.Context) error {
 	wg.Go(func() { s.maintain(ctx) })
 	wg.Go(func() { s.supervise(ctx) })
 	wg.Go(func() { s.followOthers(ctx) })
-	wg.Go(func() { s.keepRetention(ctx, policy{interactions: s.options.Retention}) })
+	wg.Go(func() { s.keepRetention(ctx) })
 	wg.Wait()
 	return nil
 }
