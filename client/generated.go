@@ -234,6 +234,30 @@ func (e Preset) Valid() bool {
 	}
 }
 
+// Defines values for RetentionField.
+const (
+	RetentionFieldAttempts     RetentionField = "attempts"
+	RetentionFieldDeliveries   RetentionField = "deliveries"
+	RetentionFieldInteractions RetentionField = "interactions"
+	RetentionFieldPayloads     RetentionField = "payloads"
+)
+
+// Valid indicates whether the value is a known member of the RetentionField enum.
+func (e RetentionField) Valid() bool {
+	switch e {
+	case RetentionFieldAttempts:
+		return true
+	case RetentionFieldDeliveries:
+		return true
+	case RetentionFieldInteractions:
+		return true
+	case RetentionFieldPayloads:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Signature.
 const (
 	SignatureSha1     Signature = "sha1"
@@ -575,8 +599,14 @@ type ContactCenter struct {
 	CreatedAt time.Time `json:"createdAt"`
 
 	// Id What x-ccid carries.
-	Id   string  `json:"id"`
-	Name *string `json:"name,omitempty"`
+	Id        string          `json:"id"`
+	Name      *string         `json:"name,omitempty"`
+	Retention RetentionPolicy `json:"retention"`
+
+	// UpdatedAt Absent before the first change.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	UpdatedAt *time.Time `json:"updatedAt,omitempty"`
 }
 
 // ContactCenterDraft defines model for ContactCenterDraft.
@@ -591,6 +621,35 @@ type ContactCenterDraft struct {
 // ContactCenterList defines model for ContactCenterList.
 type ContactCenterList struct {
 	Items []ContactCenter `json:"items"`
+}
+
+// ContactCenterPatch defines model for ContactCenterPatch.
+type ContactCenterPatch struct {
+	// Name For people; null removes it.
+	Name *string `json:"name,omitempty"`
+
+	// Retention null inherits all of it again.
+	Retention *struct {
+		// Attempts After the event: 1h to 876000h, and not longer than deliveries; as long as these when absent.
+		//
+		// Examples: 720h
+		Attempts *string `json:"attempts,omitempty"`
+
+		// Deliveries After the event: 1h to 876000h, and not longer than interactions; as long as the interaction when absent.
+		//
+		// Examples: 720h
+		Deliveries *string `json:"deliveries,omitempty"`
+
+		// Interactions After the stop: 1h to 876000h, or 0 for ever; the server's retention when absent.
+		//
+		// Examples: 720h
+		Interactions *string `json:"interactions,omitempty"`
+
+		// Payloads After the event: 1h to 876000h, and not longer than interactions; as long as the interaction when absent.
+		//
+		// Examples: 720h
+		Payloads *string `json:"payloads,omitempty"`
+	} `json:"retention,omitempty"`
 }
 
 // Delivery defines model for Delivery.
@@ -887,6 +946,52 @@ type Problem struct {
 
 	// Type Always about:blank: the status and the errors say what kind of problem it is.
 	Type string `json:"type"`
+}
+
+// RetentionField What is kept.
+type RetentionField string
+
+// RetentionPolicy defines model for RetentionPolicy.
+type RetentionPolicy struct {
+	// Attempts How long after the event each attempt of a delivery is kept, and what was answered; then the last one, without the answer.
+	//
+	// Examples: 720h
+	Attempts string `json:"attempts"`
+
+	// Deliveries How long after the event a delivered or exhausted delivery is listed.
+	//
+	// Examples: 720h
+	Deliveries string `json:"deliveries"`
+
+	// Inherited Which of them nobody has set: interactions are kept as the server's configuration says, the others as long as the interaction.
+	Inherited []RetentionField `json:"inherited"`
+
+	// Interactions How long an interaction is kept after its stop, with its events, deliveries and attempts; 0 is for ever.
+	//
+	// Examples: 720h
+	Interactions string `json:"interactions"`
+
+	// Payloads How long after the event its payload is kept; without it a delivery cannot be replayed.
+	//
+	// Examples: 720h
+	Payloads string `json:"payloads"`
+}
+
+// RetentionReport defines model for RetentionReport.
+type RetentionReport struct {
+	Attempts   int64 `json:"attempts"`
+	Deliveries int64 `json:"deliveries"`
+	Events     int64 `json:"events"`
+
+	// Interactions Interactions as a whole, with all that is counted below.
+	Interactions int64 `json:"interactions"`
+
+	// NextCursor Absent at the end; before it, the numbers are those of a part, to be added up.
+	NextCursor *string `json:"nextCursor,omitempty"`
+
+	// Payloads Payloads of events that stay.
+	Payloads int64           `json:"payloads"`
+	Policy   RetentionPolicy `json:"policy"`
 }
 
 // Retry defines model for Retry.
@@ -1223,6 +1328,24 @@ type CreateContactCenterParams struct {
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
+// ReportRetentionParams defines parameters for ReportRetention.
+type ReportRetentionParams struct {
+	// Interactions A retention to try, as 720h or 0; what is not given is as it is.
+	Interactions *string `form:"interactions,omitempty" json:"interactions,omitempty"`
+
+	// Deliveries See interactions.
+	Deliveries *string `form:"deliveries,omitempty" json:"deliveries,omitempty"`
+
+	// Attempts See interactions.
+	Attempts *string `form:"attempts,omitempty" json:"attempts,omitempty"`
+
+	// Payloads See interactions.
+	Payloads *string `form:"payloads,omitempty" json:"payloads,omitempty"`
+
+	// Cursor The nextCursor of the answer before.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListDeliveriesParams defines parameters for ListDeliveries.
 type ListDeliveriesParams struct {
 	// Limit How many items at most.
@@ -1435,6 +1558,12 @@ type TestWebhookParams struct {
 // CreateContactCenterJSONRequestBody defines body for CreateContactCenter for application/json ContentType.
 type CreateContactCenterJSONRequestBody = ContactCenterDraft
 
+// UpdateContactCenterJSONRequestBody defines body for UpdateContactCenter for application/json ContentType.
+type UpdateContactCenterJSONRequestBody = ContactCenterPatch
+
+// UpdateContactCenterApplicationMergePatchPlusJSONRequestBody defines body for UpdateContactCenter for application/merge-patch+json ContentType.
+type UpdateContactCenterApplicationMergePatchPlusJSONRequestBody = ContactCenterPatch
+
 // CreateInteractionJSONRequestBody defines body for CreateInteraction for application/json ContentType.
 type CreateInteractionJSONRequestBody = InteractionDraft
 
@@ -1609,6 +1738,40 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /v1/contact-centers/{id} (the `GetContactCenter` operationId).
 	GetContactCenter(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateContactCenterWithBody Change a contact centre's settings
+	//
+	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+	UpdateContactCenterWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateContactCenter Change a contact centre's settings
+	//
+	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+	UpdateContactCenter(ctx context.Context, id string, body UpdateContactCenterJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateContactCenterWithApplicationMergePatchPlusJSONBody Change a contact centre's settings
+	//
+	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+	UpdateContactCenterWithApplicationMergePatchPlusJSONBody(ctx context.Context, id string, body UpdateContactCenterApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReportRetention Report what retention would remove
+	//
+	// For an admin key. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+	//
+	// Corresponds with GET /v1/contact-centers/{id}/retention/report (the `ReportRetention` operationId).
+	ReportRetention(ctx context.Context, id string, params *ReportRetentionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDeliveries List deliveries
 	//
@@ -2012,6 +2175,80 @@ func (c *Client) CreateContactCenter(ctx context.Context, params *CreateContactC
 // Corresponds with GET /v1/contact-centers/{id} (the `GetContactCenter` operationId).
 func (c *Client) GetContactCenter(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetContactCenterRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateContactCenterWithBody Change a contact centre's settings
+//
+// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+func (c *Client) UpdateContactCenterWithBody(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateContactCenterRequestWithBody(c.Server, id, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateContactCenter Change a contact centre's settings
+//
+// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+func (c *Client) UpdateContactCenter(ctx context.Context, id string, body UpdateContactCenterJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateContactCenterRequest(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateContactCenterWithApplicationMergePatchPlusJSONBody Change a contact centre's settings
+//
+// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+func (c *Client) UpdateContactCenterWithApplicationMergePatchPlusJSONBody(ctx context.Context, id string, body UpdateContactCenterApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateContactCenterRequestWithApplicationMergePatchPlusJSONBody(c.Server, id, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReportRetention Report what retention would remove
+//
+// For an admin key. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+//
+// Corresponds with GET /v1/contact-centers/{id}/retention/report (the `ReportRetention` operationId).
+func (c *Client) ReportRetention(ctx context.Context, id string, params *ReportRetentionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReportRetentionRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3001,6 +3238,173 @@ func NewGetContactCenterRequest(server string, id string) (*http.Request, error)
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateContactCenterRequest calls the generic UpdateContactCenter builder with application/json body
+func NewUpdateContactCenterRequest(server string, id string, body UpdateContactCenterJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateContactCenterRequestWithBody(server, id, "application/json", bodyReader)
+}
+
+// NewUpdateContactCenterRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateContactCenter builder with application/merge-patch+json body
+func NewUpdateContactCenterRequestWithApplicationMergePatchPlusJSONBody(server string, id string, body UpdateContactCenterApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateContactCenterRequestWithBody(server, id, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateContactCenterRequestWithBody constructs an http.Request for the UpdateContactCenter method, with any body, and a specified content type
+func NewUpdateContactCenterRequestWithBody(server string, id string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/contact-centers/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReportRetentionRequest constructs an http.Request for the ReportRetention method
+func NewReportRetentionRequest(server string, id string, params *ReportRetentionParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/contact-centers/%s/retention/report", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Interactions != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "interactions", *params.Interactions, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Deliveries != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "deliveries", *params.Deliveries, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Attempts != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "attempts", *params.Attempts, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Payloads != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "payloads", *params.Payloads, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -4659,6 +5063,42 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /v1/contact-centers/{id} (the `GetContactCenter` operationId).
 	GetContactCenterWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetContactCenterResponse, error)
 
+	// UpdateContactCenterWithBodyWithResponse Change a contact centre's settings
+	//
+	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+	UpdateContactCenterWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateContactCenterResponse, error)
+
+	// UpdateContactCenterWithResponse Change a contact centre's settings
+	//
+	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+	UpdateContactCenterWithResponse(ctx context.Context, id string, body UpdateContactCenterJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateContactCenterResponse, error)
+
+	// UpdateContactCenterWithApplicationMergePatchPlusJSONBodyWithResponse Change a contact centre's settings
+	//
+	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+	UpdateContactCenterWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id string, body UpdateContactCenterApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateContactCenterResponse, error)
+
+	// ReportRetentionWithResponse Report what retention would remove
+	//
+	// For an admin key. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/contact-centers/{id}/retention/report (the `ReportRetention` operationId).
+	ReportRetentionWithResponse(ctx context.Context, id string, params *ReportRetentionParams, reqEditors ...RequestEditorFn) (*ReportRetentionResponse, error)
+
 	// ListDeliveriesWithResponse List deliveries
 	//
 	// Newest first.
@@ -5606,6 +6046,193 @@ func (r GetContactCenterResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetContactCenterResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateContactCenterResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ContactCenter
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateContactCenterResponse) GetJSON200() *ContactCenter {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateContactCenterResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateContactCenterResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateContactCenterResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateContactCenterResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UpdateContactCenterResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UpdateContactCenterResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UpdateContactCenterResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UpdateContactCenterResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UpdateContactCenterResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateContactCenterResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateContactCenterResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateContactCenterResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateContactCenterResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReportRetentionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RetentionReport
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReportRetentionResponse) GetJSON200() *RetentionReport {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ReportRetentionResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ReportRetentionResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ReportRetentionResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ReportRetentionResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ReportRetentionResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ReportRetentionResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReportRetentionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReportRetentionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReportRetentionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReportRetentionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -7709,6 +8336,66 @@ func (c *ClientWithResponses) GetContactCenterWithResponse(ctx context.Context, 
 	return ParseGetContactCenterResponse(rsp)
 }
 
+// UpdateContactCenterWithBodyWithResponse Change a contact centre's settings
+//
+// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+func (c *ClientWithResponses) UpdateContactCenterWithBodyWithResponse(ctx context.Context, id string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateContactCenterResponse, error) {
+	rsp, err := c.UpdateContactCenterWithBody(ctx, id, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateContactCenterResponse(rsp)
+}
+
+// UpdateContactCenterWithResponse Change a contact centre's settings
+//
+// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+func (c *ClientWithResponses) UpdateContactCenterWithResponse(ctx context.Context, id string, body UpdateContactCenterJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateContactCenterResponse, error) {
+	rsp, err := c.UpdateContactCenter(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateContactCenterResponse(rsp)
+}
+
+// UpdateContactCenterWithApplicationMergePatchPlusJSONBodyWithResponse Change a contact centre's settings
+//
+// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/contact-centers/{id} (the `UpdateContactCenter` operationId).
+func (c *ClientWithResponses) UpdateContactCenterWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id string, body UpdateContactCenterApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateContactCenterResponse, error) {
+	rsp, err := c.UpdateContactCenterWithApplicationMergePatchPlusJSONBody(ctx, id, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateContactCenterResponse(rsp)
+}
+
+// ReportRetentionWithResponse Report what retention would remove
+//
+// For an admin key. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/contact-centers/{id}/retention/report (the `ReportRetention` operationId).
+func (c *ClientWithResponses) ReportRetentionWithResponse(ctx context.Context, id string, params *ReportRetentionParams, reqEditors ...RequestEditorFn) (*ReportRetentionResponse, error) {
+	rsp, err := c.ReportRetention(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReportRetentionResponse(rsp)
+}
+
 // ListDeliveriesWithResponse List deliveries
 //
 // Newest first.
@@ -8654,6 +9341,163 @@ func ParseGetContactCenterResponse(rsp *http.Response) (*GetContactCenterRespons
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest ContactCenter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateContactCenterResponse parses an HTTP response from a UpdateContactCenterWithResponse call
+func ParseUpdateContactCenterResponse(rsp *http.Response) (*UpdateContactCenterResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateContactCenterResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ContactCenter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReportRetentionResponse parses an HTTP response from a ReportRetentionWithResponse call
+func ParseReportRetentionResponse(rsp *http.Response) (*ReportRetentionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReportRetentionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RetentionReport
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -14,9 +14,11 @@ import (
 
 // ContactCenter is a tenant, as it is shown.
 type ContactCenter struct {
-	ID        string  `json:"id" doc:"What x-ccid carries."`
-	Name      string  `json:"name,omitempty"`
-	CreatedAt instant `json:"createdAt"`
+	ID        string          `json:"id" doc:"What x-ccid carries."`
+	Name      string          `json:"name,omitempty"`
+	Retention RetentionPolicy `json:"retention"`
+	CreatedAt instant         `json:"createdAt"`
+	UpdatedAt *instant        `json:"updatedAt,omitempty" doc:"Absent before the first change."`
 }
 
 // ContactCenterList is every contact centre.
@@ -37,6 +39,21 @@ func (ContactCenterDraft) TransformSchema(_ huma.Registry, s *huma.Schema) *huma
 	return s
 }
 
+// ContactCenterPatch is the body of a PATCH.
+type ContactCenterPatch struct {
+	Name      optional[string]         `json:"name,omitzero" doc:"For people; null removes it."`
+	Retention optional[RetentionDraft] `json:"retention,omitzero" doc:"null inherits all of it again."`
+}
+
+// TransformSchema gives the document the domain's bounds, and null for each field's default.
+func (ContactCenterPatch) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
+	textSize(s, "name", 0, hook.ContactCenterNameBytesMax)
+	for name, p := range s.Properties {
+		s.Properties[name] = orNull(r, p)
+	}
+	return s
+}
+
 // validate lists what is wrong.
 func (d *ContactCenterDraft) validate() (wrong []hook.FieldError) {
 	if _, err := hook.ParseContactCenterID(d.ID); err != nil {
@@ -46,19 +63,28 @@ func (d *ContactCenterDraft) validate() (wrong []hook.FieldError) {
 				hook.ContactCenterIDBytesMax),
 		})
 	}
+	return append(wrong, wrongName(d.Name)...)
+}
+
+// wrongName says what is wrong with a contact centre's name.
+func wrongName(name string) (wrong []hook.FieldError) {
 	switch {
-	case len(d.Name) > hook.ContactCenterNameBytesMax:
+	case len(name) > hook.ContactCenterNameBytesMax:
 		wrong = append(wrong, hook.FieldError{
-			Field: "body.name", Message: fmt.Sprintf("is %d bytes long; at most %d are allowed", len(d.Name), hook.ContactCenterNameBytesMax),
+			Field: "body.name", Message: fmt.Sprintf("is %d bytes long; at most %d are allowed", len(name), hook.ContactCenterNameBytesMax),
 		})
-	case strings.ContainsFunc(d.Name, unicode.IsControl):
+	case strings.ContainsFunc(name, unicode.IsControl):
 		wrong = append(wrong, hook.FieldError{Field: "body.name", Message: "holds a control character"})
 	}
 	return wrong
 }
 
-func showContactCenter(c hook.ContactCenter) ContactCenter {
-	return ContactCenter{ID: string(c.ID), Name: c.Name, CreatedAt: instant{c.CreatedAt}}
+func (s *Server) showContactCenter(c hook.ContactCenter) ContactCenter {
+	shown := ContactCenter{ID: string(c.ID), Name: c.Name, Retention: showRetention(s.store.Retention(c)), CreatedAt: instant{c.CreatedAt}}
+	if !c.UpdatedAt.IsZero() {
+		shown.UpdatedAt = &instant{c.UpdatedAt}
+	}
+	return shown
 }
 
 type createContactCenterInput struct {
@@ -81,7 +107,7 @@ func rowCreateContactCenter() row {
 }
 
 func (s *Server) createContactCenter(ctx context.Context, in *createContactCenterInput) (*answer, error) {
-	created := func(c hook.ContactCenter) (*answer, error) { return done(http.StatusCreated, showContactCenter(c)) }
+	created := func(c hook.ContactCenter) (*answer, error) { return done(http.StatusCreated, s.showContactCenter(c)) }
 	c, err := s.store.CreateContactCenter(ctx, in.now, hook.ContactCenterID(in.draft.ID), in.draft.Name, once(in.call, created))
 	if err != nil {
 		return nil, err
@@ -97,15 +123,19 @@ func rowListContactCenters() row {
 }
 
 func (s *Server) listContactCenters(_ context.Context, _ *request) (*answer, error) {
-	all := s.store.ContactCenters()
+	all, err := s.store.ReadContactCenters()
+	if err != nil {
+		return nil, err
+	}
 	list := ContactCenterList{Items: make([]ContactCenter, len(all))}
 	for i, c := range all {
-		list.Items[i] = showContactCenter(c)
+		list.Items[i] = s.showContactCenter(c)
 	}
 	return done(http.StatusOK, list)
 }
 
-type contactCenterInput struct {
+// ContactCenterTarget is the contact centre that a request is about. It is embedded in the input of such requests.
+type ContactCenterTarget struct {
 	request
 	ID string `path:"id" maxLength:"64" doc:"The contact centre's id."`
 }
@@ -117,10 +147,60 @@ func rowGetContactCenter() row {
 	}
 }
 
-func (s *Server) getContactCenter(_ context.Context, in *contactCenterInput) (*answer, error) {
-	c, err := s.store.ContactCenter(hook.ContactCenterID(in.ID))
+func (s *Server) getContactCenter(_ context.Context, in *ContactCenterTarget) (*answer, error) {
+	c, err := s.store.ReadContactCenter(hook.ContactCenterID(in.ID))
 	if err != nil {
 		return nil, err
 	}
-	return done(http.StatusOK, showContactCenter(c))
+	return done(http.StatusOK, s.showContactCenter(c))
+}
+
+type updateContactCenterInput struct {
+	ContactCenterTarget
+	patch ContactCenterPatch
+}
+
+// Resolve reads the body and tries it on the contact centre as it is now, so that what is wrong with their sum is told beside all
+// else; the transaction decides.
+func (in *updateContactCenterInput) Resolve(ctx huma.Context) []error {
+	wrong := in.request.Resolve(ctx)
+	return append(wrong, in.read(ctx, &in.patch, func() []hook.FieldError {
+		now, err := in.server.store.ReadContactCenter(hook.ContactCenterID(in.ID))
+		if err != nil { // the handler will meet the same
+			return nil
+		}
+		return wrongFields(in.merge(&now))
+	})...)
+}
+
+// merge puts the patch into a contact centre; the error is a [hook.InvalidError].
+func (in *updateContactCenterInput) merge(c *hook.ContactCenter) error {
+	put(&c.Name, in.patch.Name, "", same)
+	fields := wrongName(c.Name)
+	if in.patch.Retention.given {
+		var wrong []hook.FieldError
+		c.Settings.Retention, wrong = in.server.mergeRetention(c.Settings.Retention, in.patch.Retention, "body.retention.")
+		fields = append(fields, wrong...)
+	}
+	if len(fields) > 0 {
+		return &hook.InvalidError{Fields: fields}
+	}
+	return nil
+}
+
+func rowUpdateContactCenter() row {
+	return row{
+		id: "updateContactCenter", tag: "contact centres", summary: "Change a contact centre's settings", access: forAdmin,
+		about: "For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, " +
+			"retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.",
+		status: http.StatusOK, answer: ContactCenter{}, body: ContactCenterPatch{}, thorough: true, errors: []int{http.StatusNotFound},
+	}
+}
+
+func (s *Server) updateContactCenter(ctx context.Context, in *updateContactCenterInput) (*answer, error) {
+	c, err := s.store.UpdateContactCenter(ctx, in.now, hook.ContactCenterID(in.ID), in.merge)
+	if err != nil {
+		return nil, err
+	}
+	return done(http.StatusOK, s.showContactCenter(c))
 }

@@ -291,6 +291,14 @@ func (c *contract) rest(t *testing.T) {
 	c.bad(404, "GET", "/v1/contact-centers/none", ``)
 	c.good(200, "GET", "/v1/audit?limit=1&action=webhook&actor=admin&scope=contactCenter&from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z", ``)
 	c.bad(422, "GET", "/v1/audit?scope=all", ``)
+	c.good(200, "PATCH", "/v1/contact-centers/acme", `{"name":"Acme Ltd","retention":{"interactions":"720h","deliveries":"168h","attempts":"24h","payloads":"72h"}}`)
+	c.good(200, "PATCH", "/v1/contact-centers/acme", `{"name":null,"retention":{"interactions":"0","payloads":null}}`)
+	c.bad(404, "PATCH", "/v1/contact-centers/none", `{"name":"None"}`)
+	c.bad(422, "PATCH", "/v1/contact-centers/acme", `{"retention":{"attempts":"30m","payloads":"tomorrow","all":"1h"}}`)
+	c.good(200, "GET", "/v1/contact-centers/acme/retention/report", ``)
+	c.good(200, "GET", "/v1/contact-centers/acme/retention/report?interactions=24h&deliveries=2h&attempts=1h&payloads=1h", ``)
+	c.bad(404, "GET", "/v1/contact-centers/none/retention/report", ``)
+	c.bad(422, "GET", "/v1/contact-centers/acme/retention/report?interactions=soon&cursor=x", ``)
 	if got := c.good(200, "GET", "/v1/interactions", ``, "x-ccid", "acme"); len(items(got, "items")) != 0 {
 		t.Errorf("another contact centre's interactions: %v", got)
 	}

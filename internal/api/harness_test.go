@@ -54,7 +54,13 @@ func start(tb testing.TB, change ...func(*api.Options)) *harness {
 			tb.Errorf("Close: %v", err)
 		}
 	})
-	if err := s.SetAdminKey(ctx, time.Now(), sha256.Sum256([]byte(adminKey))); err != nil {
+	return startOn(tb, s, change...)
+}
+
+// startOn starts a server on a store that runs.
+func startOn(tb testing.TB, s *store.Store, change ...func(*api.Options)) *harness {
+	tb.Helper()
+	if err := s.SetAdminKey(tb.Context(), time.Now(), sha256.Sum256([]byte(adminKey))); err != nil {
 		tb.Fatal(err)
 	}
 	o := api.Options{

@@ -154,6 +154,8 @@ func (s *Server) routes() {
 	route(s, "POST /v1/contact-centers", rowCreateContactCenter(), s.createContactCenter)
 	route(s, "GET /v1/contact-centers", rowListContactCenters(), s.listContactCenters)
 	route(s, "GET /v1/contact-centers/{id}", rowGetContactCenter(), s.getContactCenter)
+	route(s, "PATCH /v1/contact-centers/{id}", rowUpdateContactCenter(), s.updateContactCenter)
+	route(s, "GET /v1/contact-centers/{id}/retention/report", rowReportRetention(), s.reportRetention)
 	route(s, "GET /v1/audit", rowListAudit(), s.listAudit)
 
 	route(s, "GET /nexus/v3/chat/sessions/{sessionId}/{interactionId}", rowReadChat(), s.readChat)

@@ -73,6 +73,22 @@ func (s *Store) ContactCenter(id hook.ContactCenterID) (hook.ContactCenter, erro
 	return c, nil
 }
 
+// ReadContactCenter returns a contact centre with its settings as any process has left them, or [hook.ErrNotFound].
+func (s *Store) ReadContactCenter(id hook.ContactCenterID) (hook.ContactCenter, error) {
+	if err := s.freshen(); err != nil {
+		return hook.ContactCenter{}, fmt.Errorf("read contact centre: %w", err)
+	}
+	return s.ContactCenter(id)
+}
+
+// ReadContactCenters returns all contact centres as any process has left them, oldest first.
+func (s *Store) ReadContactCenters() ([]hook.ContactCenter, error) {
+	if err := s.freshen(); err != nil {
+		return nil, fmt.Errorf("read contact centres: %w", err)
+	}
+	return s.ContactCenters(), nil
+}
+
 func (c *catalogue) centerByID(id hook.ContactCenterID) (hook.ContactCenter, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

@@ -105,6 +105,9 @@ func (s *Store) keepRetention(ctx context.Context) {
 	}
 }
 
+// DefaultRetention is how long interactions are kept where their contact centre says nothing; zero is for ever.
+func (s *Store) DefaultRetention() time.Duration { return s.options.Retention }
+
 // Retention returns how long a contact centre keeps what it has, on this server.
 func (s *Store) Retention(c hook.ContactCenter) hook.RetentionPolicy {
 	return c.Settings.Retention.Policy(s.options.Retention)
@@ -119,8 +122,15 @@ func (s *Store) retainAll(ctx context.Context) (sum removed, err error) {
 	}
 	for len(walks) > 0 {
 		for _, key := range slices.SortedFunc(maps.Keys(walks), walkKey.compare) {
-			began := time.Now()
-			r, err := s.retain(ctx, walks[key], began)
+			began, w := time.Now(), walks[key]
+			if w.age, err = s.ageOf(key); err != nil {
+				return sum, err
+			}
+			if w.age == 0 {
+				delete(walks, key)
+				continue
+			}
+			r, err := s.retain(ctx, w, began)
 			if err != nil {
 				return sum, err
 			}
@@ -135,6 +145,19 @@ func (s *Store) retainAll(ctx context.Context) (sum removed, err error) {
 		}
 	}
 	return sum, nil
+}
+
+// ageOf returns how old what a walk removes is at least, as it is set now: whoever sets a longer time in the middle of a large
+// removal wants that to end.
+func (s *Store) ageOf(key walkKey) (time.Duration, error) {
+	if err := s.freshen(); err != nil {
+		return 0, fmt.Errorf("read retention: %w", err)
+	}
+	c, ok := s.catalogue.centerByID(s.catalogue.idOf(key.center))
+	if !ok {
+		return 0, nil
+	}
+	return ages(s.Retention(c))[key.what], nil
 }
 
 // pause reports whether the context lasted so long.
