@@ -204,7 +204,7 @@ func TestAuditFilters(t *testing.T) {
 			want   int
 		}{
 			"none":                      {theCenter, store.AuditFilter{}, 4},
-			"another contact centre":    {other, store.AuditFilter{}, 1},
+			"another contact centre":    {other, store.AuditFilter{}, 2}, // it was made, and its webhook
 			"subject":                   {theCenter, store.AuditFilter{Subject: w.ID.String()}, 3},
 			"noun":                      {theCenter, store.AuditFilter{Action: "webhook"}, 3},
 			"action":                    {theCenter, store.AuditFilter{Action: "webhook.create"}, 2},

@@ -97,6 +97,8 @@ func TestReadingCountsNothing(t *testing.T) {
 			"/v1/deliveries/{id}":      taken[0].ID().String(),
 			"/v1/contact-centers/{id}": "default",
 		}
+		const report = "/v1/contact-centers/{id}/retention/report" // is asked to count, and does so by keys, of few interactions at a time
+		known[report] = "default"
 		var document struct{ Paths map[string]map[string]any }
 		must(t, json.Unmarshal(get("/openapi.json").Body.Bytes(), &document))
 		asked := 0
@@ -112,7 +114,7 @@ func TestReadingCountsNothing(t *testing.T) {
 				t.Errorf("GET %s: status %d", asks, status)
 			}
 			for _, text := range executed {
-				if aggregate.MatchString(text) {
+				if aggregate.MatchString(text) && path != report {
 					t.Errorf("GET %s executes\n%s", path, text)
 				}
 			}
