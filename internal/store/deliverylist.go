@@ -1,11 +1,8 @@
 package store
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/hookswitch/hookswitch/interaction"
@@ -50,8 +47,6 @@ const (
 		AND NOT EXISTS (SELECT 1 FROM attempts l WHERE l.center = a.center AND l.event = a.event AND l.webhook = a.webhook AND l.number > a.number)`
 	selectAttempts statement = `SELECT ` + attemptColumns + ` FROM attempts a WHERE a.center = $1 AND a.event = $2 AND a.webhook = $3
 		ORDER BY a.number`
-	selectLastAttempt statement = `SELECT ` + attemptColumns + ` FROM attempts a WHERE a.center = $1 AND a.event = $2 AND a.webhook = $3
-		ORDER BY a.number DESC LIMIT 1`
 )
 
 // dest returns where the columns go that open and delivered deliveries share.
@@ -111,11 +106,11 @@ func (s *Store) Delivery(_ context.Context, center hook.ContactCenterNumber, id 
 	}
 	only := position{event, webhook}
 	open := func() ([]*Delivery, error) {
-		return s.openDeliveries(center, func(q *selection) { only.equals(q, "d") }, 1)
+		return s.openDeliveries(center, func(q *selection) { only.equals(q, "d") })
 	}
 	found, err := open()
 	if err == nil && len(found) == 0 {
-		found, err = s.deliveredDeliveries(center, func(q *selection) { only.equals(q, "a") }, 1)
+		found, err = s.deliveredDeliveries(center, func(q *selection) { only.equals(q, "a") })
 	}
 	if err == nil && len(found) == 0 {
 		found, err = open() // it may have been replayed between the two queries
@@ -143,92 +138,6 @@ func (p position) equals(q *selection, alias string) {
 	q.where(alias+".event = %s AND "+alias+".webhook = %s", p.serial, p.webhook)
 }
 
-// DeliveryFilter says which deliveries a list holds; a zero field filters nothing.
-type DeliveryFilter struct {
-	State       hook.DeliveryState
-	Webhook     hook.WebhookID
-	Interaction hook.InteractionID
-	Event       interaction.Event
-	// From is inclusive and To exclusive; they are about when the event occurred, to the millisecond.
-	From, To time.Time
-}
-
-// Deliveries returns a page of the deliveries of a contact centre, newest first, and the cursor of the next page or
-// nothing. Their attempts are left out, but for the last one.
-func (s *Store) Deliveries(ctx context.Context, center hook.ContactCenterNumber, f DeliveryFilter, p Page) ([]*Delivery, string, error) {
-	after, err := parseCursor(p.Cursor, newest())
-	if err != nil {
-		return nil, "", err
-	}
-	where, err := s.deliveryConditions(ctx, center, f, after)
-	if err != nil || where == nil {
-		return nil, "", err
-	}
-	var list []*Delivery
-	if f.State != hook.DeliveryDelivered {
-		list, err = s.openDeliveries(center, func(q *selection) { where(q, "d"); whereState(q, f.State) }, p.limit()+1)
-	}
-	if err == nil && (f.State == 0 || f.State == hook.DeliveryDelivered) {
-		var done []*Delivery
-		done, err = s.deliveredDeliveries(center, func(q *selection) { where(q, "a") }, p.limit()+1)
-		list = append(done, list...)
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	slices.SortStableFunc(list, func(x, y *Delivery) int {
-		return cmp.Or(cmp.Compare(y.key.Event, x.key.Event), cmp.Compare(y.key.Webhook, x.key.Webhook))
-	})
-	// One that was open at the first query and delivered at the second is delivered.
-	list = slices.CompactFunc(list, func(x, y *Delivery) bool { return x.key == y.key })
-	next := ""
-	if len(list) > p.limit() {
-		list = list[:p.limit()]
-		last := list[len(list)-1].key
-		next = position{last.Event, last.Webhook}.cursor()
-	}
-	return list, next, s.readLastAttempts(center, list)
-}
-
-// deliveryConditions returns what adds the filter's conditions for a table's alias, or nil when nothing can match.
-func (s *Store) deliveryConditions(ctx context.Context, center hook.ContactCenterNumber, f DeliveryFilter, after position) (func(*selection, string), error) {
-	var events []any
-	if !f.Interaction.IsZero() {
-		i, err := s.Interaction(ctx, center, f.Interaction)
-		if errors.Is(err, hook.ErrNotFound) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		events = []any{i.StartedEvent, i.Stopped.Event}
-	}
-	var number hook.WebhookNumber
-	if !f.Webhook.IsZero() {
-		if number = s.webhookNumber(center, f.Webhook); number == 0 {
-			return nil, nil
-		}
-	}
-	return func(q *selection, t string) {
-		q.where("("+t+".event, "+t+".webhook) < (%s, %s)", after.serial, after.webhook)
-		if events != nil {
-			q.where(t+".event IN (%s, %s)", events...)
-		}
-		if number != 0 {
-			q.where(t+".webhook = %s", number)
-		}
-		if f.Event != "" {
-			q.where("e.kind = %s", encode(kindList(), f.Event))
-		}
-		if !f.From.IsZero() {
-			q.where(t+".event >= %s", hook.SerialAt(f.From))
-		}
-		if !f.To.IsZero() {
-			q.where(t+".event < %s", hook.SerialAt(f.To))
-		}
-	}, nil
-}
-
 func whereState(q *selection, state hook.DeliveryState) {
 	switch state {
 	case hook.DeliveryExhausted:
@@ -241,44 +150,27 @@ func whereState(q *selection, state hook.DeliveryState) {
 	}
 }
 
-func (s *Store) openDeliveries(center hook.ContactCenterNumber, where func(*selection), limit int) ([]*Delivery, error) {
+func (s *Store) openDeliveries(center hook.ContactCenterNumber, where func(*selection)) ([]*Delivery, error) {
 	q := newSelect(selectOpenDeliveries, "d.center", center)
 	where(q)
-	return s.deliveryRows(q, "ORDER BY d.event DESC, d.webhook DESC LIMIT %s", limit, s.scanOpenDelivery)
+	return s.deliveryRows(q, s.scanOpenDelivery)
 }
 
-func (s *Store) deliveredDeliveries(center hook.ContactCenterNumber, where func(*selection), limit int) ([]*Delivery, error) {
+func (s *Store) deliveredDeliveries(center hook.ContactCenterNumber, where func(*selection)) ([]*Delivery, error) {
 	q := newSelect(selectDelivered, "a.center", center)
 	where(q)
 	q.where(isDelivered)
-	return s.deliveryRows(q, "ORDER BY a.event DESC, a.webhook DESC LIMIT %s", limit, scanDelivered)
+	return s.deliveryRows(q, scanDelivered)
 }
 
-func (s *Store) deliveryRows(q *selection, end string, limit int, scan func(row) (*Delivery, error)) ([]*Delivery, error) {
+func (s *Store) deliveryRows(q *selection, scan func(row) (*Delivery, error)) ([]*Delivery, error) {
 	var list []*Delivery
-	err := s.engine.read(q.text(end, limit), func(r row) error {
+	err := s.engine.read(q.text(""), func(r row) error {
 		d, err := scan(r)
 		list = append(list, d)
 		return err
 	}, q.args...)
 	return list, err
-}
-
-// readLastAttempts adds the last attempt to each delivery of a page that has made one.
-func (s *Store) readLastAttempts(center hook.ContactCenterNumber, list []*Delivery) error {
-	for _, d := range list {
-		if d.LastAttempt != nil || d.AttemptsMade == 0 {
-			continue
-		}
-		err := s.engine.read(selectLastAttempt, func(r row) error {
-			d.LastAttempt = new(hook.Attempt)
-			return scanAttempt(r, d.LastAttempt)
-		}, center, d.key.Event, d.key.Webhook)
-		if err != nil {
-			return fmt.Errorf("read last attempt: %w", err)
-		}
-	}
-	return nil
 }
 
 func (s *Store) webhookNumber(center hook.ContactCenterNumber, id hook.WebhookID) hook.WebhookNumber {

@@ -14,6 +14,7 @@ const (
 	TasksWaitingMax = tasksWaitingMax
 	AdmitWaitMax    = admitWaitMax
 	AnswersPruneMax = answersPruneMax
+	SearchRowsMax   = searchRowsMax
 )
 
 // Spy sees each transaction of a store before and after it is made, and each statement before it is executed. It is set

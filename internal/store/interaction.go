@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hookswitch/hookswitch/interaction"
@@ -18,6 +20,8 @@ const (
 	selectInteractions statement = `SELECT center, serial, id, session_id, media, subtype, state, queue, agent, content,
 		created_at, submitted_at, started_event, stopped_at, stopped_by, stop_reason, finished_event FROM interactions`
 	selectInteraction statement = selectInteractions + ` WHERE center = $1 AND id = $2`
+	// selectSession finds the interactions of a session.
+	selectSession     statement = `SELECT serial, 0 FROM interactions WHERE center = $1 AND session_id = $2 LIMIT $3`
 	lockInteraction   statement = selectInteraction + ` {{for update}}`
 	updateInteraction statement = `UPDATE interactions SET state = $3, queue = $4, agent = $5, submitted_at = $6, started_event = $7,
 		stopped_at = $8, stopped_by = $9, stop_reason = $10, finished_event = $11 WHERE center = $1 AND serial = $2`
@@ -116,55 +120,84 @@ type InteractionFilter struct {
 	CreatedAfter, CreatedBefore time.Time
 }
 
-// Interactions returns a page of the interactions of a contact centre, newest first, and the cursor of the next page or
-// nothing.
+// Interactions returns a page of the interactions of a contact centre, newest first, and the cursor of the next page or nothing.
+// A page may be shorter than its limit, even empty, and have a cursor: then it ended at the bound of what one request looks at.
 func (s *Store) Interactions(_ context.Context, center hook.ContactCenterNumber, f InteractionFilter, p Page) ([]*hook.Interaction, string, error) {
-	after, err := parseCursor(p.Cursor, newest())
+	after, err := parseCursorOf(interactionsList, p.Cursor, newest())
 	if err != nil {
 		return nil, "", err
 	}
-	q := newSelect(selectInteractions, "center", center)
-	q.where("serial < %s", after.serial)
-	f.apply(q)
-	var list []*hook.Interaction
-	err = s.engine.read(q.text("ORDER BY serial DESC LIMIT %s", p.limit()+1), func(r row) error {
-		i, err := scanInteraction(r)
-		list = append(list, i)
-		return err
-	}, q.args...)
+	q := &search{engine: s.engine, center: center, in: f.span(after)}
+	if !f.SessionID.IsZero() {
+		if q.only, err = s.few(selectSession, center, f.SessionID.UUID); err != nil {
+			return nil, "", err
+		}
+	}
+	q.sources = []source{{table: "interactions", alias: "i", serial: "serial", index: f.index, filter: f.apply}}
+	keys, next, err := q.page(interactionsList, p)
 	if err != nil {
 		return nil, "", err
 	}
-	if len(list) <= p.limit() {
-		return list, "", nil
+	list, err := s.interactionsOf(center, keys)
+	return list, next, err
+}
+
+// interactionsOf reads the interactions of a page, in its order.
+func (s *Store) interactionsOf(center hook.ContactCenterNumber, keys []position) ([]*hook.Interaction, error) {
+	list := make([]*hook.Interaction, 0, len(keys))
+	for some := range slices.Chunk(keys, searchRowsStep) {
+		serials := make([]hook.Serial, len(some))
+		for n, k := range some {
+			serials[n] = k.serial
+		}
+		q := newSelect(selectInteractions, "center", center)
+		q.whereIn("serial", serials, searchRowsStep)
+		err := s.engine.read(q.text(""), func(r row) error {
+			i, err := scanInteraction(r)
+			list = append(list, i)
+			return err
+		}, q.args...)
+		if err != nil {
+			return nil, fmt.Errorf("read interactions: %w", err)
+		}
 	}
-	list = list[:p.limit()]
-	return list, position{serial: list[len(list)-1].Serial}.cursor(), nil
+	slices.SortFunc(list, func(x, y *hook.Interaction) int { return cmp.Compare(y.Serial, x.Serial) })
+	return list, nil
+}
+
+// span is the part of the list that was created in the filter's time.
+func (f *InteractionFilter) span(after position) span {
+	in := span{after, oldest()}
+	if !f.CreatedAfter.IsZero() {
+		in.down.serial = hook.SerialAt(f.CreatedAfter.Add(time.Millisecond))
+	}
+	if before := (position{serial: hook.SerialAt(f.CreatedBefore)}); !f.CreatedBefore.IsZero() && before.serial < in.after.serial {
+		in.after = before
+	}
+	return in
+}
+
+// index names the index of what is not STOPPED, where that is all that is wanted.
+func (f *InteractionFilter) index(q *selection) {
+	if f.Open || f.State != 0 && f.State != hook.StateStopped {
+		q.where("i.stopped_at = 0")
+	}
 }
 
 func (f *InteractionFilter) apply(q *selection) {
 	if f.State != 0 {
-		q.where("state = %s", int64(f.State))
-	}
-	if f.Open {
-		q.where("stopped_at = 0")
+		q.where("i.state = %s", int64(f.State))
 	}
 	if f.Media != "" {
-		q.where("media = %s", encode(mediaList(), f.Media))
+		q.where("i.media = %s", encode(mediaList(), f.Media))
 	}
 	if f.Subtype != "" {
-		q.where("subtype = %s", encode(subtypeList(), f.Subtype))
+		q.where("i.subtype = %s", encode(subtypeList(), f.Subtype))
 	}
 	if f.Queue != "" {
-		q.where("queue = %s", f.Queue)
+		q.where("i.queue = %s", f.Queue)
 	}
 	if !f.SessionID.IsZero() {
-		q.where("session_id = %s", f.SessionID.UUID)
-	}
-	if !f.CreatedAfter.IsZero() {
-		q.where("serial >= %s", hook.SerialAt(f.CreatedAfter.Add(time.Millisecond)))
-	}
-	if !f.CreatedBefore.IsZero() {
-		q.where("serial < %s", hook.SerialAt(f.CreatedBefore))
+		q.where("i.session_id = %s", f.SessionID.UUID)
 	}
 }

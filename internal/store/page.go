@@ -59,5 +59,31 @@ func parseCursor(cursor string, start position) (position, error) {
 	return position{hook.Serial(binary.BigEndian.Uint64(b)), hook.WebhookNumber(int32(binary.BigEndian.Uint32(b[8:])))}, nil
 }
 
+// listName is the list that a cursor belongs to.
+type listName byte
+
+const (
+	deliveriesList   listName = 1
+	interactionsList listName = 2
+	webhooksList     listName = 3
+)
+
+// cursorOf is a cursor that names its list.
+func (p position) cursorOf(l listName) string {
+	b := binary.BigEndian.AppendUint64([]byte{byte(l)}, uint64(p.serial))
+	return base64.RawURLEncoding.EncodeToString(binary.BigEndian.AppendUint32(b, uint32(p.webhook)))
+}
+
+// parseCursorOf reads a cursor of a list. Those that older versions gave name none.
+func parseCursorOf(l listName, cursor string, start position) (position, error) {
+	if b, err := base64.RawURLEncoding.DecodeString(cursor); err == nil && len(b) == 1+positionBytes {
+		if b[0] != byte(l) {
+			return position{}, fmt.Errorf("%w: the cursor is one of another list", hook.ErrBadID)
+		}
+		cursor = base64.RawURLEncoding.EncodeToString(b[1:])
+	}
+	return parseCursor(cursor, start)
+}
+
 // newest is where a list that begins with the newest record starts.
 func newest() position { return position{math.MaxInt64, math.MaxInt32} }

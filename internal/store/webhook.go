@@ -184,7 +184,7 @@ func (s *Store) Webhook(_ context.Context, center hook.ContactCenterNumber, id h
 
 // Webhooks returns the webhooks that exist, newest first, and the cursor of the next page or nothing.
 func (s *Store) Webhooks(_ context.Context, center hook.ContactCenterNumber, p Page) ([]*hook.Webhook, string, error) {
-	after, err := parseCursor(p.Cursor, newest())
+	after, err := parseCursorOf(webhooksList, p.Cursor, newest())
 	if err != nil {
 		return nil, "", err
 	}
@@ -197,7 +197,7 @@ func (s *Store) Webhooks(_ context.Context, center hook.ContactCenterNumber, p P
 			continue
 		}
 		if len(list) == p.limit() {
-			return list, position{webhook: list[len(list)-1].Number}.cursor(), nil
+			return list, position{webhook: list[len(list)-1].Number}.cursorOf(webhooksList), nil
 		}
 		list = append(list, w)
 	}
