@@ -83,7 +83,7 @@ func law() []house {
 		{
 			folder: "bench",
 			own:    []string{"interaction", "signature", "receiver", "client", "internal/hook", "internal/pgtest"},
-			others: []string{"github.com/google/uuid", "github.com/jackc/pgx/v5"},
+			others: []string{"github.com/google/uuid", "github.com/jackc/pgx/v5", "zombiezen.com/go/sqlite"}, // the drivers: it fills stores
 		},
 
 		// What only tests use. The rows bind the files that are not named _test.go.

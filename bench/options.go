@@ -49,6 +49,9 @@ type extras struct {
 	history   int64
 	restart   bool
 	isolation bool
+	lists     bool
+	number    int64  // of deliveries that lists are measured with
+	keep      string // where their store is kept; empty: it is not
 }
 
 const usageText = `Bench measures how fast hookswitch delivers on this machine, against two limits measured in the same run:
@@ -66,6 +69,7 @@ Usage:
   go run ./bench -history 2000000   is it as fast after so many deliveries? how large are they? some minutes
   go run ./bench -restart           how soon after kill -9 and restart does old work arrive?
   go run ./bench -isolation         does a receiver that hangs slow down a healthy one?
+  go run ./bench -lists             are all lists and searches quick on 5,000,000 deliveries? some minutes
 
 The same on PostgreSQL, with what it cost per delivery. One is started from the installed programs, with a commit that waits for
 the disk, and deleted afterwards; each trial has a database of its own.
@@ -107,6 +111,9 @@ func parseOptions(arguments []string, printed io.Writer) (options, error) {
 	f.IntVar(&o.place.nodes, "nodes", 1, "server processes on one PostgreSQL; the connections are spread over them")
 	f.StringVar(&o.place.database, "database", "", "the `URL` of a PostgreSQL to make databases in, instead of starting one; they are dropped afterwards")
 	f.Int64Var(&o.extras.history, "history", 0, "make this many `deliveries` in one store, and compare its first tenth with its last, and it with an empty one")
+	f.BoolVar(&o.extras.lists, "lists", false, "measure every list and search of the API on a store of -n deliveries, beside their limit")
+	f.Int64Var(&o.extras.number, "n", listsNumber, "with -lists: about how many `deliveries` are in the store")
+	f.StringVar(&o.extras.keep, "keep", "", "with -lists: make the store in this SQLite `file`, or use the one that is there; on a PostgreSQL given with -database: any text")
 	f.BoolVar(&o.extras.restart, "restart", false, "kill hookswitch under load and restart it")
 	f.BoolVar(&o.extras.isolation, "isolation", false, "measure a healthy webhook with and without a hanging one beside it")
 	if err := f.Parse(arguments); err != nil {
@@ -143,7 +150,14 @@ func (o options) validate(rest []string) error {
 	o.place.validate(demand)
 	demand(o.extras.history == 0 || o.extras.history >= growthTenths, fmt.Sprintf("-history is at least %d", growthTenths))
 	demand(o.extras.history >= 0 && o.extras.history <= ledgerSequencesMax, fmt.Sprintf("-history is at most %d", ledgerSequencesMax))
+	o.extras.validate(demand, o.place)
 	return errors.Join(problems...)
+}
+
+func (x extras) validate(demand func(ok bool, what string), p place) {
+	demand(x.number >= listsNumberLeast && x.number <= listsNumberMost, fmt.Sprintf("-n is %d to %d", listsNumberLeast, listsNumberMost))
+	demand(x.lists || x.keep == "", "-keep goes with -lists")
+	demand(x.keep == "" || p.store == sqliteStore || p.database != "", "-keep: a PostgreSQL that is started for the run cannot be kept; name one with -database")
 }
 
 func (p place) validate(demand func(ok bool, what string)) {
