@@ -696,6 +696,11 @@ type DeliveryList struct {
 
 	// NextCursor Absent at the end.
 	NextCursor *string `json:"nextCursor,omitempty"`
+
+	// SearchedTo There on a page that ended early: all that was created after this time was looked at. nextCursor goes on from there.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	SearchedTo *time.Time `json:"searchedTo,omitempty"`
 }
 
 // DeliveryState pending: will be tried; held: will be tried when its webhook is enabled or answers again; delivered: acknowledged; exhausted: its attempts are used up, it can be replayed.
@@ -873,6 +878,11 @@ type InteractionList struct {
 
 	// NextCursor Absent at the end.
 	NextCursor *string `json:"nextCursor,omitempty"`
+
+	// SearchedTo There on a page that ended early: all that was created after this time was looked at. nextCursor goes on from there.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	SearchedTo *time.Time `json:"searchedTo,omitempty"`
 }
 
 // InteractionReturn defines model for InteractionReturn.
@@ -1356,7 +1366,17 @@ type ListDeliveriesParams struct {
 	State         *DeliveryState      `form:"state,omitempty" json:"state,omitempty"`
 	WebhookId     *openapi_types.UUID `form:"webhookId,omitempty" json:"webhookId,omitempty"`
 	InteractionId *openapi_types.UUID `form:"interactionId,omitempty" json:"interactionId,omitempty"`
-	Event         *EventKind          `form:"event,omitempty" json:"event,omitempty"`
+
+	// SessionId The deliveries of all interactions of this session.
+	SessionId *openapi_types.UUID `form:"sessionId,omitempty" json:"sessionId,omitempty"`
+	Event     *EventKind          `form:"event,omitempty" json:"event,omitempty"`
+	MediaType *MediaType          `form:"mediaType,omitempty" json:"mediaType,omitempty"`
+
+	// Status The HTTP status that any attempt was answered with.
+	Status *int64 `form:"status,omitempty" json:"status,omitempty"`
+
+	// Failure What any attempt failed by. With status: one and the same attempt has both.
+	Failure *Failure `form:"failure,omitempty" json:"failure,omitempty"`
 
 	// From Created at this time or later.
 	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
@@ -1775,7 +1795,7 @@ type ClientInterface interface {
 
 	// ListDeliveries List deliveries
 	//
-	// Newest first.
+	// Newest first; all filters can be combined. status and failure look at all attempts of a delivery, not only at the last. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 	//
 	// Corresponds with GET /v1/deliveries (the `ListDeliveries` operationId).
 	ListDeliveries(ctx context.Context, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1803,7 +1823,7 @@ type ClientInterface interface {
 
 	// ListInteractions List interactions
 	//
-	// Newest first. With state=open and olderThan it finds what was begun and never stopped.
+	// Newest first. With state=open and olderThan it finds what was begun and never stopped. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 	//
 	// Corresponds with GET /v1/interactions (the `ListInteractions` operationId).
 	ListInteractions(ctx context.Context, params *ListInteractionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2261,7 +2281,7 @@ func (c *Client) ReportRetention(ctx context.Context, id string, params *ReportR
 
 // ListDeliveries List deliveries
 //
-// Newest first.
+// Newest first; all filters can be combined. status and failure look at all attempts of a delivery, not only at the last. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 //
 // Corresponds with GET /v1/deliveries (the `ListDeliveries` operationId).
 func (c *Client) ListDeliveries(ctx context.Context, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2329,7 +2349,7 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 
 // ListInteractions List interactions
 //
-// Newest first. With state=open and olderThan it finds what was begun and never stopped.
+// Newest first. With state=open and olderThan it finds what was begun and never stopped. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 //
 // Corresponds with GET /v1/interactions (the `ListInteractions` operationId).
 func (c *Client) ListInteractions(ctx context.Context, params *ListInteractionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3503,9 +3523,57 @@ func NewListDeliveriesRequest(server string, params *ListDeliveriesParams) (*htt
 
 		}
 
+		if params.SessionId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sessionId", *params.SessionId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Event != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "event", *params.Event, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MediaType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "mediaType", *params.MediaType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Failure != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "failure", *params.Failure, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5101,7 +5169,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListDeliveriesWithResponse List deliveries
 	//
-	// Newest first.
+	// Newest first; all filters can be combined. status and failure look at all attempts of a delivery, not only at the last. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5137,7 +5205,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListInteractionsWithResponse List interactions
 	//
-	// Newest first. With state=open and olderThan it finds what was begun and never stopped.
+	// Newest first. With state=open and olderThan it finds what was begun and never stopped. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8398,7 +8466,7 @@ func (c *ClientWithResponses) ReportRetentionWithResponse(ctx context.Context, i
 
 // ListDeliveriesWithResponse List deliveries
 //
-// Newest first.
+// Newest first; all filters can be combined. status and failure look at all attempts of a delivery, not only at the last. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8458,7 +8526,7 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 
 // ListInteractionsWithResponse List interactions
 //
-// Newest first. With state=open and olderThan it finds what was begun and never stopped.
+// Newest first. With state=open and olderThan it finds what was begun and never stopped. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 //
 // Returns a wrapper object for the known response body format(s).
 //

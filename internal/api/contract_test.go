@@ -269,6 +269,20 @@ func (c *contract) deliveries(t *testing.T, webhook string) {
 		t.Errorf("delivery: %v", got)
 	}
 	c.good(200, "GET", "/v1/deliveries?state=exhausted", ``)
+	session := text(made, "sessionId")
+	for query, want := range map[string]int{
+		"status=500": 1, "status=503": 0, "failure=status": 1, "failure=timeout": 0, "status=500&failure=status": 1, "status=500&failure=dns": 0,
+		"sessionId=" + session: 2, "sessionId=" + session + "&status=500&state=exhausted&mediaType=chat&event=STARTED&webhookId=" + webhook: 1,
+		"sessionId=" + session + "&mediaType=email": 0, "mediaType=email&status=500": 0, "failure=status&state=delivered": 0,
+	} {
+		if got := c.good(200, "GET", "/v1/deliveries?"+query, ``); len(items(got, "items")) != want || got["nextCursor"] != nil {
+			t.Errorf("deliveries with %s: %v, want %d", query, got, want)
+		}
+	}
+	page := c.good(200, "GET", "/v1/deliveries?limit=1", ``)
+	if got := c.bad(422, "GET", "/v1/interactions?cursor="+text(page, "nextCursor"), ``); text(got, "errors", 0, "location") != "query.cursor" {
+		t.Errorf("a cursor of another list: %v", got)
+	}
 	if again := c.good(202, "POST", "/v1/deliveries/"+id+"/replay", ``); text(again, "state") != "pending" {
 		t.Errorf("replay: %v", again)
 	}

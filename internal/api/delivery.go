@@ -31,8 +31,8 @@ type Delivery struct {
 
 // DeliveryList is a part of a list of deliveries.
 type DeliveryList struct {
-	Items      []Delivery `json:"items" nullable:"false"`
-	NextCursor string     `json:"nextCursor,omitempty" doc:"Absent at the end."`
+	Items []Delivery `json:"items" nullable:"false"`
+	Continuation
 }
 
 // Attempt is one POST of a delivery and what came of it.
@@ -75,14 +75,24 @@ type listDeliveriesInput struct {
 	State         DeliveryState      `query:"state"`
 	WebhookID     hook.WebhookID     `query:"webhookId" format:"uuid"`
 	InteractionID hook.InteractionID `query:"interactionId" format:"uuid"`
+	SessionID     hook.SessionID     `query:"sessionId" format:"uuid" doc:"The deliveries of all interactions of this session."`
 	Event         EventKind          `query:"event"`
+	MediaType     MediaType          `query:"mediaType"`
+	Status        int                `query:"status" minimum:"100" maximum:"599" example:"503" doc:"The HTTP status that any attempt was answered with."`
+	Failure       Failure            `query:"failure" doc:"What any attempt failed by. With status: one and the same attempt has both."`
 	From          time.Time          `query:"from" doc:"Created at this time or later."`
 	To            time.Time          `query:"to" doc:"Created before this time."`
 }
 
 func (in *listDeliveriesInput) filter() store.DeliveryFilter {
 	f := store.DeliveryFilter{
-		Webhook: in.WebhookID, Interaction: in.InteractionID, Event: interaction.Event(in.Event), From: in.From, To: in.To,
+		Webhook: in.WebhookID, Interaction: in.InteractionID, Session: in.SessionID, Event: interaction.Event(in.Event),
+		Media: interaction.MediaType(in.MediaType), Status: in.Status, From: in.From, To: in.To,
+	}
+	for _, failure := range hook.Failures() {
+		if failure.String() == string(in.Failure) {
+			f.Failure = failure
+		}
 	}
 	for _, state := range deliveryStates() {
 		if state.String() == string(in.State) {
@@ -94,8 +104,8 @@ func (in *listDeliveriesInput) filter() store.DeliveryFilter {
 
 func rowListDeliveries() row {
 	return row{
-		id: "listDeliveries", tag: "deliveries", summary: "List deliveries", about: "Newest first.",
-		status: http.StatusOK, answer: DeliveryList{},
+		id: "listDeliveries", tag: "deliveries", summary: "List deliveries", status: http.StatusOK, answer: DeliveryList{},
+		about: "Newest first; all filters can be combined. status and failure look at all attempts of a delivery, not only at the last. " + aboutShortPages,
 	}
 }
 
@@ -106,7 +116,7 @@ func (s *Server) listDeliveries(ctx context.Context, in *listDeliveriesInput) (*
 	} else if err != nil {
 		return nil, err
 	}
-	list := DeliveryList{Items: make([]Delivery, len(found)), NextCursor: next}
+	list := DeliveryList{Items: make([]Delivery, len(found)), Continuation: in.goesOn(len(found), next)}
 	for i, d := range found {
 		list.Items[i] = showDelivery(d)
 	}

@@ -49,8 +49,8 @@ type Ending struct {
 
 // InteractionList is a part of a list of interactions.
 type InteractionList struct {
-	Items      []Interaction `json:"items" nullable:"false"`
-	NextCursor string        `json:"nextCursor,omitempty" doc:"Absent at the end."`
+	Items []Interaction `json:"items" nullable:"false"`
+	Continuation
 }
 
 func (s *Server) showInteraction(i *hook.Interaction, center hook.ContactCenterID) Interaction {
@@ -278,7 +278,7 @@ func (in *listInteractionsInput) filter() store.InteractionFilter {
 func rowListInteractions() row {
 	return row{
 		id: "listInteractions", tag: "interactions", summary: "List interactions", status: http.StatusOK, answer: InteractionList{},
-		about: "Newest first. With state=open and olderThan it finds what was begun and never stopped.",
+		about: "Newest first. With state=open and olderThan it finds what was begun and never stopped. " + aboutShortPages,
 	}
 }
 
@@ -289,7 +289,7 @@ func (s *Server) listInteractions(ctx context.Context, in *listInteractionsInput
 	} else if err != nil {
 		return nil, err
 	}
-	list := InteractionList{Items: make([]Interaction, len(found)), NextCursor: next}
+	list := InteractionList{Items: make([]Interaction, len(found)), Continuation: in.goesOn(len(found), next)}
 	for i, each := range found {
 		list.Items[i] = s.showInteraction(each, in.center.ID)
 	}

@@ -69,6 +69,10 @@ func TestInvalid(t *testing.T) {
 		},
 		"list: cursor":       {method: "GET", path: "/v1/interactions?cursor=nope", want: []string{"query.cursor"}},
 		"deliveries: filter": {method: "GET", path: "/v1/deliveries?event=BEGUN&from=x&webhookId=1", want: []string{"query.event", "query.from", "query.webhookId"}},
+		"deliveries: what attempts came to": {
+			method: "GET", path: "/v1/deliveries?status=99&failure=broken_heart&sessionId=1&mediaType=fax", want: []string{"query.status", "query.failure", "query.sessionId", "query.mediaType"},
+		},
+		"deliveries: status": {method: "GET", path: "/v1/deliveries?status=ok&limit=5", want: []string{"query.status"}},
 		"events: wait":       {method: "GET", path: "/v1/events?wait=61s&limit=201", want: []string{"query.wait", "query.limit"}},
 		"batch: no changes":  {path: "/v1/interactions/batch", body: `{"changes":[],"x":1}`, want: []string{"body.changes", "body.x"}},
 		"batch: not a list":  {path: "/v1/interactions/batch", body: `{"changes":{}}`, want: []string{"body.changes"}},

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
@@ -83,6 +84,15 @@ func parseCursorOf(l listName, cursor string, start position) (position, error) 
 		cursor = base64.RawURLEncoding.EncodeToString(b[1:])
 	}
 	return parseCursor(cursor, start)
+}
+
+// CursorTime returns the time at which a list goes on, newest first, with a cursor that it returned.
+func CursorTime(cursor string) (time.Time, error) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) != 1+positionBytes {
+		return time.Time{}, fmt.Errorf("%w: the cursor is not one that a list returned", hook.ErrBadID)
+	}
+	return hook.Serial(binary.BigEndian.Uint64(b[1:])).Time(), nil
 }
 
 // newest is where a list that begins with the newest record starts.
