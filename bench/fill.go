@@ -21,10 +21,12 @@ const fillProgressEvery = 1_000_000
 
 // fill writes a world into a store that no process uses: past the product, which would take hours, but in the shapes that it writes.
 func (w *world) fill(ctx context.Context, f *fleet, path string) error {
-	if f.database != nil {
-		return w.fillPostgres(ctx, f.database.url)
+	if f.database == nil {
+		return w.fillSQLite(ctx, path)
 	}
-	return w.fillSQLite(ctx, path)
+	filled := make(chan error) // main's thread is locked, and what iter.Pull makes must not move between such a thread and others
+	go func() { filled <- w.fillPostgres(ctx, f.database.url) }()
+	return <-filled
 }
 
 // said counts rows and prints how many there are from time to time.

@@ -198,12 +198,13 @@ func (s *server) recorded(ctx context.Context, webhook string) error {
 	}
 	for {
 		var page struct {
-			Items []json.RawMessage `json:"items"`
+			Items      []json.RawMessage `json:"items"`
+			NextCursor string            `json:"nextCursor"` // without items: there is so much that it did not look at all of it
 		}
 		if err := s.call(ctx, http.MethodGet, path, nil, &page); err != nil {
 			return err
 		}
-		if len(page.Items) == 0 {
+		if len(page.Items) == 0 && page.NextCursor == "" {
 			return nil
 		}
 		select {

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
+	"github.com/hookswitch/hookswitch/client"
 	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/config"
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -280,5 +281,64 @@ func TestEndDoesNotWaitForUnusedConnections(t *testing.T) {
 		}
 	case <-time.After(4 * time.Second):
 		t.Error("it waits for a connection on which nothing was sent; in the end:", <-ended)
+	}
+}
+
+// A list goes on over pages that are short, or empty, until it has what was asked for, and says how far it looked; it never asks for
+// more than is missing.
+func TestListFollowsShortPages(t *testing.T) {
+	day := func(d int) time.Time { return time.Date(2026, 11, d, 0, 0, 0, 0, time.UTC) }
+	pages := []string{
+		`{"items":[],"nextCursor":"a","searchedTo":"2026-11-20T00:00:00.000Z"}`,
+		`{"items":[1,2],"nextCursor":"b","searchedTo":"2026-11-10T00:00:00.000Z"}`,
+		`{"items":[3],"nextCursor":"c"}`,
+		`{"items":[4]}`,
+	}
+	for name, tt := range map[string]struct {
+		args      []string
+		wantItems int
+		next      string
+		asked     []string
+	}{
+		"so many":          {[]string{"--limit", "3"}, 3, "c", []string{"limit=3", "cursor=a&limit=3", "cursor=b&limit=1"}},
+		"nobody says":      {nil, 4, "", []string{"", "cursor=a&limit=50", "cursor=b&limit=48", "cursor=c&limit=47"}},
+		"all":              {[]string{"--all"}, 4, "", []string{"limit=200", "cursor=a&limit=200", "cursor=b&limit=200", "cursor=c&limit=200"}},
+		"no number at all": {[]string{"--limit", "x"}, 0, "a", []string{"limit=x"}},
+	} {
+		cmd := &cobra.Command{}
+		l := listFlags(cmd)
+		if err := cmd.ParseFlags(tt.args); err != nil {
+			t.Fatal(err)
+		}
+		var asked []string
+		var looked []time.Time
+		got, err := l.fetch(func(edit client.RequestEditorFn) ([]byte, error) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/", http.NoBody)
+			if err != nil {
+				return nil, err
+			}
+			err = edit(t.Context(), r)
+			asked = append(asked, r.URL.RawQuery)
+			return []byte(pages[len(asked)-1]), err
+		}, func(to time.Time) { looked = append(looked, to) })
+		if err != nil || len(got.Items) != tt.wantItems || got.NextCursor != tt.next {
+			t.Errorf("%s: %d items, cursor %q, %v", name, len(got.Items), got.NextCursor, err)
+		}
+		if diff := cmp.Diff(tt.asked, asked); diff != "" {
+			t.Errorf("%s, asked (-want +got):\n%s", name, diff)
+		}
+		if tt.wantItems > 2 && (len(looked) != 2 || !looked[0].Equal(day(20)) || !looked[1].Equal(day(10))) {
+			t.Errorf("%s: looked to %v", name, looked)
+		}
+	}
+	a, now := quietApp(), day(22)
+	say := a.sayLooked(func() time.Time { return now })
+	for _, to := range []int{21, 20, 19} {
+		now = now.Add(lookedEvery * 2 / 3)
+		say(day(to))
+	}
+	want := "Looked at everything since 2026-11-20T00:00:00.000Z; still looking (--from ends it at a time)\n"
+	if got := a.Stderr.(*bytes.Buffer).String(); got != want {
+		t.Errorf("said %q, want %q", got, want)
 	}
 }

@@ -30,16 +30,23 @@ The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + ad
 func (a *app) listDeliveries(c *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List deliveries, newest first",
-		Long:    "List deliveries, newest first, with the outcome of the last attempt.",
-		Example: "  hookswitch deliveries list --state exhausted --all\n  hookswitch deliveries list --interaction 8e09e19f-b8ba-4db0-b6e7-dfc8a7776176 --json",
-		Args:    args(),
+		Long: `List deliveries, newest first, with the outcome of the last attempt. All filters can be combined; --status and --failure look at all
+attempts of a delivery, not only at the last. What is rare may take a while to find among much: --from and --to narrow it down.`,
+		Example: `  hookswitch deliveries list --state exhausted --all
+  hookswitch deliveries list --failure timeout --from 2026-11-22T00:00:00Z
+  hookswitch deliveries list --interaction 8e09e19f-b8ba-4db0-b6e7-dfc8a7776176 --json`,
+		Args: args(),
 	}
 	l := listFlags(
 		cmd,
 		filter{"state", "state", "pending, delivered, exhausted or held"},
 		filter{"webhook", "webhookId", "the id of the webhook"},
 		filter{"interaction", "interactionId", "the id of the interaction"},
+		filter{"session", "sessionId", "the id of the conversation that its interaction belongs to"},
 		filter{"event", "event", "STARTED or FINISHED"},
+		filter{"media", "mediaType", "chat or email"},
+		filter{"status", "status", "the HTTP status that any attempt was answered with"},
+		filter{"failure", "failure", "what any attempt failed by: status, redirect, timeout, dns, refused, broken, tls, blocked or request"},
 		filter{"from", "from", "created at this time or later, as 2006-01-02T15:04:05Z"},
 		filter{"to", "to", "created before this time"},
 	)

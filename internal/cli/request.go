@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -50,6 +52,9 @@ func idempotencyFlag(cmd *cobra.Command) func() client.RequestEditorFn {
 
 // listAllMax bounds how many items --all holds; the document then says with nextCursor that there are more.
 const listAllMax = 100_000
+
+// pageItemsDefault is how many items a list shows when nobody says.
+const pageItemsDefault = 50
 
 // listing are the flags of a command that lists.
 type listing struct {
@@ -103,11 +108,21 @@ func withQuery(q url.Values) client.RequestEditorFn {
 type items struct {
 	Items      []json.RawMessage `json:"items"`
 	NextCursor string            `json:"nextCursor,omitempty"`
+	// SearchedTo is there where a page ended before it was full, because the server looks at so much at a time.
+	SearchedTo time.Time `json:"searchedTo,omitzero"`
 }
 
-// fetch reads a list, all of it when that was asked for.
-func (l *listing) fetch(call func(client.RequestEditorFn) ([]byte, error)) (items, error) {
+// fetch reads a list: as many items as were asked for, or all of them, over as many pages as that takes. It tells looked, after each
+// page that ended early, up to when the list was looked at.
+func (l *listing) fetch(call func(client.RequestEditorFn) ([]byte, error), looked func(time.Time)) (items, error) {
 	all, q := items{Items: []json.RawMessage{}}, l.query()
+	wanted := pageItemsDefault
+	if q.Has("limit") {
+		var err error
+		if wanted, err = strconv.Atoi(q.Get("limit")); err != nil {
+			wanted = 0 // the server says what is wrong with it
+		}
+	}
 	for {
 		raw, err := call(withQuery(q))
 		if err != nil {
@@ -119,10 +134,30 @@ func (l *listing) fetch(call func(client.RequestEditorFn) ([]byte, error)) (item
 		}
 		all.Items = append(all.Items, page.Items...)
 		all.NextCursor = page.NextCursor
-		if !l.all || page.NextCursor == "" || len(all.Items) >= listAllMax {
+		switch {
+		case page.NextCursor == "", l.all && len(all.Items) >= listAllMax, !l.all && len(all.Items) >= wanted:
 			return all, nil
+		case !page.SearchedTo.IsZero():
+			looked(page.SearchedTo)
 		}
 		q.Set("cursor", page.NextCursor)
+		if !l.all {
+			q.Set("limit", strconv.Itoa(wanted-len(all.Items)))
+		}
+	}
+}
+
+// lookedEvery is how often a long search says how far it is.
+const lookedEvery = 2 * time.Second
+
+// sayLooked returns what says, from time to time, up to when a list was looked at.
+func (a *app) sayLooked(now func() time.Time) func(time.Time) {
+	last := now()
+	return func(to time.Time) {
+		if at := now(); at.Sub(last) >= lookedEvery {
+			last = at
+			a.tell("Looked at everything since " + timeOf(&to) + "; still looking (--from ends it at a time)\n")
+		}
 	}
 }
 
@@ -159,7 +194,7 @@ func runList[T any](a *app, c *connection, l *listing, header []string, row func
 		}
 		list, err := l.fetch(func(query client.RequestEditorFn) ([]byte, error) {
 			return c.ask(func() (*http.Response, error) { return call(cmd.Context(), api, query) })
-		})
+		}, a.sayLooked(time.Now))
 		if err != nil {
 			return err
 		}

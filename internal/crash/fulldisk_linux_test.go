@@ -308,9 +308,12 @@ func (r *rig) checkRecovery(ctx context.Context, p *process, refused []string) {
 	}
 	r.ledger.settled(ctx)
 	took = poll(ctx, r.t, "every outcome to be recorded", func() bool {
-		var page struct{ Items []delivery }
+		var page struct {
+			Items      []delivery
+			NextCursor string
+		}
 		p.get(ctx, r.t, "/v1/deliveries?limit=1&state=pending", &page)
-		return len(page.Items) == 0
+		return len(page.Items) == 0 && page.NextCursor == ""
 	})
 	r.t.Logf("every outcome recorded %v after that; %d of %d refused changes were made nevertheless", took.Round(time.Millisecond), kept, len(refused))
 	r.checkEvents(ctx, p, r.ledger.made)
