@@ -15,6 +15,7 @@ const (
 	AdmitWaitMax    = admitWaitMax
 	AnswersPruneMax = answersPruneMax
 	SearchRowsMax   = searchRowsMax
+	SearchRowsFirst = searchRowsFirst
 )
 
 // Spy sees each transaction of a store before and after it is made, and each statement before it is executed. It is set

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
@@ -13,12 +14,15 @@ import (
 // The bounds of one request for a page, whatever its filters are. They are what keeps it quick where no index helps: a page may
 // have fewer rows than were asked for, or none, and yet a cursor that goes on from where it stopped looking.
 const (
-	// searchRowsMax is how many entries of each index are looked at.
+	// searchRowsMax is how many entries of each index are looked at, and searchTimeMax how long: what an entry costs depends on
+	// where the rows are that belong to it.
 	searchRowsMax = 20_000
-	// searchRowsFirst is how many are looked at first, and searchRowsGrowth how many times as many after that: most pages are
-	// full after the first look.
+	searchTimeMax = 20 * time.Millisecond
+	// searchRowsFirst is how many are looked at first, whatever that takes, and searchRowsGrowth how many times as many at most
+	// after that: most pages are full after the first look. For fewer than searchRowsLeast there is no other look.
 	searchRowsFirst  = 1_000
 	searchRowsGrowth = 4
+	searchRowsLeast  = 250
 	// searchEventsMax is up to how many interactions of a session, or pending deliveries of a webhook, are found by an index of
 	// their own. Where there are more they are found in the order of the list.
 	searchEventsMax = 1_000
@@ -85,9 +89,8 @@ type search struct {
 
 // run returns so many keys in the order of the list, or fewer, and how far it has looked when there may be others further on.
 func (s *search) run(limit int) (keys []position, looked *position, err error) {
-	rest, left := s.in, searchRowsMax
-	for rows := searchRowsFirst; ; rows *= searchRowsGrowth {
-		rows = min(rows, left)
+	began, rest, rows := time.Now(), s.in, searchRowsFirst
+	for seen := 0; rows >= searchRowsLeast; {
 		part, more, err := s.next(rest, rows)
 		if err != nil {
 			return nil, nil, err
@@ -101,10 +104,16 @@ func (s *search) run(limit int) (keys []position, looked *position, err error) {
 			return keys, nil, nil
 		}
 		rest.after = part.down
-		if left -= rows; left <= 0 {
-			return keys, &part.down, nil
-		}
+		seen += rows
+		rows = min(rows*searchRowsGrowth, affordable(seen, time.Since(began)))
 	}
+	return keys, &rest.after, nil
+}
+
+// affordable returns how many entries more may be looked at when so many took so long.
+func affordable(seen int, took time.Duration) int {
+	inTime := float64(seen) * (float64(searchTimeMax)/float64(max(took, 1)) - 1)
+	return int(min(inTime, float64(searchRowsMax-seen)))
 }
 
 // next returns the next part of what is left, in which no source has more entries than so many.
