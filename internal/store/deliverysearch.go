@@ -132,7 +132,7 @@ func (d *deliverySearch) sources() []source {
 	case d.rareStatus() || d.Failure != hook.FailureNone:
 		return []source{{
 			table: "attempts", alias: "x", serial: "event", webhook: "webhook", repeats: true,
-			index: d.attemptIndex, filter: func(q *selection) { d.filter(q, "x"); d.stateOfAttempt(q) },
+			index: d.attemptIndex, filter: func(q *selection) { d.ownFilter(q, "x"); d.stateOfAttempt(q); d.eventFilter(q, "x") },
 		}}
 	case d.State == hook.DeliveryExhausted:
 		return []source{{
@@ -143,7 +143,7 @@ func (d *deliverySearch) sources() []source {
 					q.where("d.webhook = %s", d.number)
 				}
 			},
-			filter: func(q *selection) { d.filter(q, "d"); d.attempted(q, "d") },
+			filter: func(q *selection) { d.ownFilter(q, "d"); d.eventFilter(q, "d"); d.attempted(q, "d") },
 		}}
 	default:
 		return d.natural()
@@ -156,13 +156,18 @@ func (d *deliverySearch) natural() []source {
 	if d.State != hook.DeliveryDelivered {
 		list = append(list, source{
 			table: "deliveries", alias: "d", serial: "event", webhook: "webhook",
-			filter: func(q *selection) { d.filter(q, "d"); d.stateOfOpen(q); d.attempted(q, "d") },
+			filter: func(q *selection) { d.ownFilter(q, "d"); d.stateOfOpen(q); d.eventFilter(q, "d"); d.attempted(q, "d") },
 		})
 	}
 	if d.State == 0 || d.State == hook.DeliveryDelivered {
 		list = append(list, source{
 			table: "attempts", alias: "a", serial: "event", webhook: "webhook",
-			filter: func(q *selection) { d.filter(q, "a"); d.lastOfDelivered(q); d.attempted(q, "a") },
+			filter: func(q *selection) {
+				d.ownFilter(q, "a")
+				d.lastOfDelivered(q)
+				d.eventFilter(q, "a")
+				d.attempted(q, "a")
+			},
 		})
 	}
 	return list
@@ -181,8 +186,8 @@ func (d *deliverySearch) attemptIndex(q *selection) {
 	q.where("x.failure <> 0 AND x.failure = %s", int64(d.Failure))
 }
 
-// filter adds the conditions on what does not depend on the state.
-func (d *deliverySearch) filter(q *selection, t string) {
+// ownFilter adds the conditions on the entry itself. They come first, then the one on the state, then what costs most.
+func (d *deliverySearch) ownFilter(q *selection, t string) {
 	if d.number != 0 {
 		q.where(t+".webhook = %s", d.number)
 	}
@@ -192,6 +197,10 @@ func (d *deliverySearch) filter(q *selection, t string) {
 	if t == "x" && !d.rareStatus() && d.Status != 0 {
 		q.where("x.status + 0 = %s", d.Status)
 	}
+}
+
+// eventFilter adds the conditions on the event and its interaction.
+func (d *deliverySearch) eventFilter(q *selection, t string) {
 	session := !d.Session.IsZero() && !d.narrowed
 	if d.Event == "" && d.Media == "" && !session {
 		return
