@@ -14,7 +14,8 @@
 //  5. An event's payload and operation id are written once and never changed (I5). A contact centre's retention may empty the
 //     payload, under the lock that a replay takes, once no delivery of the event is open.
 //  6. Nothing scans history: a claim reads an index that holds pending deliveries alone, keys grow with time, and a list
-//     reads as many rows as it shows, as far as its filters allow (I7).
+//     reads as many rows as it shows. Where its filters have no index it looks at a bounded part of history, and its cursor
+//     goes on from there (I7).
 //  7. [Store.Events] gives every reader every event once, in one order, in which nothing appears behind a cursor that was
 //     given, and no FINISHED before its STARTED. What is not below the horizon of transactions that have ended waits.
 //
