@@ -128,7 +128,8 @@ func (b *lab) openLists(ctx context.Context) (_ *listing, err error) {
 			return nil, err
 		}
 	}
-	return l, l.prepare(ctx)
+	err = l.prepare(ctx)
+	return l, err
 }
 
 // place says where the store is, and makes the database where there is none.

@@ -24,15 +24,22 @@ func TestWorld(t *testing.T) {
 	serials, failures := map[int64]bool{}, map[int64]int{}
 	open, pending, exhausted := map[[2]int64]bool{}, 0, 0
 	deliveries, toFirst := map[[2]int64]bool{}, 0
+	number := func(r []any, column int) int64 {
+		n, ok := r[column].(int64)
+		if !ok {
+			t.Fatalf("column %d of %v is no number", column, r)
+		}
+		return n
+	}
 	for _, table := range w.tables() {
 		last := [2]int64{}
 		for r := range table.rows {
 			if rows[table.table]++; len(r) != len(table.columns) {
 				t.Fatalf("a row of %s has %d columns, not %d", table.table, len(r), len(table.columns))
 			}
-			key := [2]int64{r[1].(int64)}
+			key := [2]int64{number(r, 1)}
 			if table.table == "deliveries" || table.table == "attempts" {
-				key[1] = r[2].(int64)
+				key[1] = number(r, 2)
 				deliveries[key] = true
 			}
 			if key[0] < last[0] || table.table != "attempts" && key == last {
@@ -44,13 +51,13 @@ func TestWorld(t *testing.T) {
 				serials[key[0]] = true
 			case "deliveries":
 				open[key] = true
-				if r[3].(int64) == 3 {
+				if number(r, 3) == 3 {
 					exhausted++
-				} else if r[2].(int64) == 2 {
+				} else if number(r, 2) == 2 {
 					pending++
 				}
 			case "attempts":
-				failures[r[7].(int64)]++
+				failures[number(r, 7)]++
 			}
 		}
 	}

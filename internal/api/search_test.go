@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -44,10 +45,10 @@ func TestShortPages(t *testing.T) {
 		if !goesOn {
 			break
 		}
-		if to, err := time.Parse(time.RFC3339, searched.(string)); err != nil || to.Before(begin.Truncate(time.Millisecond)) || to.After(time.Now()) {
+		if to, err := time.Parse(time.RFC3339, fmt.Sprint(searched)); err != nil || to.Before(begin.Truncate(time.Millisecond)) || to.After(time.Now()) {
 			t.Errorf("searched to %v: %v", searched, err)
 		}
-		at = "/v1/interactions?queue=rare&cursor=" + next.(string)
+		at = "/v1/interactions?queue=rare&cursor=" + fmt.Sprint(next)
 	}
 	if pages < 2 || found != text(rare, "id") {
 		t.Errorf("found %q on %d pages, want %v on two or more", found, pages, rare["id"])

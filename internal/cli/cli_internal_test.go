@@ -331,14 +331,16 @@ func TestListFollowsShortPages(t *testing.T) {
 			t.Errorf("%s: looked to %v", name, looked)
 		}
 	}
+	var said bytes.Buffer
 	a, now := quietApp(), day(22)
+	a.Stderr = &said
 	say := a.sayLooked(func() time.Time { return now })
 	for _, to := range []int{21, 20, 19} {
 		now = now.Add(lookedEvery * 2 / 3)
 		say(day(to))
 	}
 	want := "Looked at everything since 2026-11-20T00:00:00.000Z; still looking (--from ends it at a time)\n"
-	if got := a.Stderr.(*bytes.Buffer).String(); got != want {
+	if got := said.String(); got != want {
 		t.Errorf("said %q, want %q", got, want)
 	}
 }
