@@ -72,6 +72,7 @@ func TestPostgresPlans(t *testing.T) {
 func explain(t *testing.T, s *storetest.Opened, calls map[string][]any) {
 	t.Helper()
 	small := regexp.MustCompile(`Seq Scan on (webhooks|contact_centers|api_keys|catalogue|nodes|retention|trims)\b`)
+	inOrder := regexp.MustCompile(`^SELECT (DISTINCT )?(d\.event, d\.webhook|a\.event, a\.webhook|x\.event, x\.webhook|i\.serial) FROM`) // what looks for a page
 	byKey := regexp.MustCompile(`^(DELETE FROM|UPDATE) deliveries .*event = \$2 AND webhook = \$3`)
 	byPlace := map[string]*regexp.Regexp{ // what reads events in their order, and the part of the index that it reads
 		"ORDER BY e.tx, e.serial":                       regexp.MustCompile(`events_by_commit on events e\n\s+Index Cond: .*ROW\(tx, serial\) > ROW.*tx < `),
@@ -110,6 +111,9 @@ func explain(t *testing.T, s *storetest.Opened, calls map[string][]any) {
 		}
 		if byKey.MatchString(strings.ReplaceAll(text, "\n", " ")) && !strings.Contains(all, "using deliveries_pkey") {
 			t.Errorf("%s\ndoes not find the delivery by its key:\n\t%s", text, all)
+		}
+		if inOrder.MatchString(text) && !strings.Contains(text, " IN (") && strings.Contains(all, "Sort") {
+			t.Errorf("%s\nsorts, and does not read an index in the order of the list:\n\t%s", text, all)
 		}
 		if text == store.ClaimDue && (!regexp.MustCompile(`deliveries_due on deliveries\n\s+Index Cond: .*due_at <= `).MatchString(all) || strings.Contains(all, "Sort")) {
 			t.Errorf("a claim does not read the index of what is due, in its order:\n\t%s", all)

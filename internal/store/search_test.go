@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -142,6 +144,127 @@ func TestListDeliverySearches(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Guarantee 6: whatever filters are combined, a list holds what filtering everything by hand gives, in that order.
+func TestSearchesAgree(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		s, start := e.Open(t), moment()
+		random := rand.New(rand.NewPCG(7, 11)) //nolint:gosec // The same data in each run.
+		webhooks := []*hook.Webhook{webhook(t, s, theCenter), webhook(t, s, theCenter), webhook(t, s, theCenter, disabled)}
+		interactions := map[hook.InteractionID]*hook.Interaction{}
+		sessions := []hook.SessionID{{UUID: newUUID()}, {UUID: newUUID()}, {UUID: newUUID()}}
+		for n := range 30 {
+			c := create(newInteraction(), "q")
+			c.Draft.SessionID = sessions[random.IntN(len(sessions))]
+			if random.IntN(3) == 0 {
+				c.Draft.Media, c.Draft.Subtype = "email", "Outbound"
+			}
+			at := start.Add(time.Duration(n) * time.Second)
+			i := change(t, s, at, c)
+			interactions[i.ID] = i
+			if random.IntN(2) == 0 {
+				change(t, s, at.Add(100*time.Millisecond), stop(i.ID))
+			}
+		}
+		now := start.Add(time.Minute)
+		attempts := []hook.Attempt{
+			{Status: 200}, {Status: 200}, {Status: 503, Failure: hook.FailureStatus}, {Status: 500, Failure: hook.FailureStatus},
+			{Failure: hook.FailureTimeout}, {Status: 200, Failure: hook.FailureBroken},
+		}
+		for range 4 {
+			for _, w := range webhooks[:2] {
+				for _, d := range claim(t, s, now, w, 12) {
+					o := hook.Outcome{Delivery: d, Attempt: attempts[random.IntN(len(attempts))]}
+					o.Attempt.Number, o.Attempt.StartedAt = d.Attempts+1, now
+					if !o.Attempt.Acknowledged() && random.IntN(3) > 0 {
+						o.Next = now
+					}
+					record(t, s, now, o)
+				}
+			}
+		}
+		all := deliveries(t, s, theCenter, store.DeliveryFilter{})
+		for n, d := range all {
+			if random.IntN(8) == 0 && d.State == hook.DeliveryDelivered {
+				replay(t, s, now, d.ID)
+			}
+			all[n] = delivery(t, s, d.ID)
+		}
+		checkSearches(t, s, all, interactions, webhooks, start)
+	})
+}
+
+// A choice is a filter and what it lets through.
+type choice struct {
+	name string
+	set  func(*store.DeliveryFilter)
+	fits func(*store.Delivery) bool
+}
+
+func checkSearches(t *testing.T, s *storetest.Opened, all []*store.Delivery, interactions map[hook.InteractionID]*hook.Interaction, webhooks []*hook.Webhook, start time.Time) {
+	t.Helper()
+	choices := []choice{{"nothing", func(*store.DeliveryFilter) {}, func(*store.Delivery) bool { return true }}}
+	for _, state := range []hook.DeliveryState{hook.DeliveryPending, hook.DeliveryHeld, hook.DeliveryExhausted, hook.DeliveryDelivered} {
+		choices = append(choices, choice{state.String(), func(f *store.DeliveryFilter) { f.State = state }, func(d *store.Delivery) bool {
+			return d.State == state || state == hook.DeliveryPending && d.State == hook.DeliveryWaiting
+		}})
+	}
+	for n, w := range webhooks {
+		choices = append(choices, choice{fmt.Sprint("webhook ", n), func(f *store.DeliveryFilter) { f.Webhook = w.ID }, func(d *store.Delivery) bool { return d.Webhook == w.ID }})
+	}
+	id, session := all[0].Interaction, interactions[all[len(all)/2].Interaction].SessionID
+	from, to := start.Add(5*time.Second), start.Add(20*time.Second)
+	choices = append(
+		choices,
+		choice{"interaction", func(f *store.DeliveryFilter) { f.Interaction = id }, func(d *store.Delivery) bool { return d.Interaction == id }},
+		choice{"session", func(f *store.DeliveryFilter) { f.Session = session }, func(d *store.Delivery) bool { return interactions[d.Interaction].SessionID == session }},
+		choice{"email", func(f *store.DeliveryFilter) { f.Media = "email" }, func(d *store.Delivery) bool { return interactions[d.Interaction].Media == "email" }},
+		choice{"FINISHED", func(f *store.DeliveryFilter) { f.Event = "FINISHED" }, func(d *store.Delivery) bool { return d.Event == "FINISHED" }},
+		choice{"from", func(f *store.DeliveryFilter) { f.From = from }, func(d *store.Delivery) bool { return !d.CreatedAt.Before(from) }},
+		choice{"to", func(f *store.DeliveryFilter) { f.To = to }, func(d *store.Delivery) bool { return d.CreatedAt.Before(to) }},
+	)
+	for _, tried := range []hook.Attempt{{Status: 503}, {Status: 200}, {Failure: hook.FailureStatus}, {Failure: hook.FailureTimeout}, {Status: 200, Failure: hook.FailureBroken}, {Status: 500, Failure: hook.FailureStatus}} {
+		choices = append(choices, choice{fmt.Sprintf("status %d, failure %q", tried.Status, tried.Failure), func(f *store.DeliveryFilter) {
+			f.Status, f.Failure = tried.Status, tried.Failure
+		}, func(d *store.Delivery) bool {
+			return slices.ContainsFunc(d.Attempts, func(a hook.Attempt) bool {
+				return (tried.Status == 0 || a.Status == tried.Status) && (tried.Failure == hook.FailureNone || a.Failure == tried.Failure)
+			})
+		}})
+	}
+	for n, one := range choices {
+		for m, two := range choices[n:] {
+			for _, three := range choices[n+m:] {
+				var f store.DeliveryFilter
+				for _, c := range []choice{one, two, three} {
+					c.set(&f)
+				}
+				if f != both(f, one) || f != both(f, two) || f != both(f, three) {
+					continue // two of them set one field
+				}
+				var want []hook.DeliveryID
+				for _, d := range all {
+					if one.fits(d) && two.fits(d) && three.fits(d) {
+						want = append(want, d.ID)
+					}
+				}
+				var got []hook.DeliveryID
+				for _, d := range deliveries(t, s, theCenter, f) {
+					got = append(got, d.ID)
+				}
+				if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("%s and %s and %s (-want +got):\n%s", one.name, two.name, three.name, diff)
+				}
+			}
+		}
+	}
+}
+
+// both is a filter with a choice's field set anew.
+func both(f store.DeliveryFilter, c choice) store.DeliveryFilter {
+	c.set(&f)
+	return f
 }
 
 // interactionsIn names the deliveries of a list by their interactions, newest first.
