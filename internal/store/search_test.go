@@ -150,7 +150,7 @@ func TestListDeliverySearches(t *testing.T) {
 func TestSearchesAgree(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		s, start := e.Open(t), moment()
-		random := rand.New(rand.NewPCG(7, 11)) //nolint:gosec // The same data in each run.
+		random := rand.New(rand.NewPCG(7, 11))
 		webhooks := []*hook.Webhook{webhook(t, s, theCenter), webhook(t, s, theCenter), webhook(t, s, theCenter, disabled)}
 		interactions := map[hook.InteractionID]*hook.Interaction{}
 		sessions := []hook.SessionID{{UUID: newUUID()}, {UUID: newUUID()}, {UUID: newUUID()}}
