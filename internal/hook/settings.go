@@ -36,11 +36,16 @@ const (
 // Whether the URL's address may be reached is not decided here but when it is dialled.
 func (s *Settings) Validate(prefix string) error {
 	c := new(checker)
-	c.webhookURL(prefix+"url", s.URL)
+	if s.Serves() == PurposeNotices && strings.HasPrefix(s.URL, mailScheme) {
+		c.mailURL(prefix+"url", s.URL)
+	} else {
+		c.webhookURL(prefix+"url", s.URL)
+	}
 	c.text(prefix+"description", s.Description, 0, DescriptionBytesMax)
 	checkList(c, prefix+"events", s.Events, interaction.Events())
 	checkList(c, prefix+"mediaTypes", s.MediaTypes, interaction.MediaTypes())
 	checkList(c, prefix+"subtypes", s.Subtypes, interaction.Subtypes())
+	c.purpose(prefix, s)
 	c.duration(prefix+"requestTimeout", s.RequestTimeout, RequestTimeoutMin, RequestTimeoutMax)
 	c.retry(prefix+"retry.", &s.Retry)
 	if s.Success != Success200 && s.Success != Success2xx {
@@ -85,6 +90,8 @@ func (c *checker) webhookURL(field, raw string) {
 		c.fail(field, "", "is %d bytes long; at most %d are allowed", len(raw), URLBytesMax)
 	case problem != "":
 		c.fail(field, "", "%s", problem)
+	case strings.HasPrefix(raw, mailScheme):
+		c.fail(field, "", "must begin with https://; mailto: is for webhooks whose purpose is %q", PurposeNotices)
 	case err != nil || u.Hostname() == "":
 		c.fail(field, "", "is not an absolute URL such as https://receiver.example/interactions")
 	case u.Scheme != "https" && u.Scheme != "http":

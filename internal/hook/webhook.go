@@ -159,6 +159,14 @@ type Settings struct {
 	Headers    map[string]string `json:"headers,omitempty"`
 }
 
+// Serves returns the purpose, also where it was left empty.
+func (s *Settings) Serves() Purpose {
+	if s.Purpose == "" {
+		return PurposeInteractions
+	}
+	return s.Purpose
+}
+
 // Preset is a named set of settings.
 type Preset string
 
