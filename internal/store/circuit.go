@@ -47,8 +47,11 @@ func (s *Store) SwapCircuit(ctx context.Context, webhook hook.WebhookNumber, fro
 	if !ok {
 		return false, fmt.Errorf("change circuit of webhook %d: %w", webhook, hook.ErrNotFound)
 	}
-	c := &circuitSwap{store: s, webhook: w, from: from, to: to}
+	c := &circuitSwap{store: s, webhook: w, from: from, to: to, notices: notices{store: s, now: time.Now()}}
 	c.steps = steps{c.swap, c.read}
+	if c.tells() != "" {
+		c.steps = steps{c.swap, c.raise, c.notices.tell}
+	}
 	if err := s.outcomes.commit(ctx, c); err != nil {
 		return false, fmt.Errorf("change circuit of webhook %s: %w", w.ID, err)
 	}
@@ -69,9 +72,38 @@ type circuitSwap struct {
 	swapped  bool
 	stored   hook.Circuit
 	shown    bool
+	notices  notices
 }
 
-func (c *circuitSwap) share(func(thing)) bool { return true }
+func (c *circuitSwap) share(with func(thing)) bool {
+	if kind := c.tells(); kind != "" {
+		with(noticeThing(c.webhook, kind))
+	}
+	return true
+}
+
+// tells returns what an operator is told of the change, if it is made.
+func (c *circuitSwap) tells() hook.NoticeKind {
+	switch {
+	case c.to.Open() && !c.from.Open():
+		return hook.NoticeCircuitOpened
+	case c.from.Open() && !c.to.Open():
+		return hook.NoticeCircuitClosed
+	}
+	return ""
+}
+
+// raise counts the change, or reads what is stored if it was not made.
+func (c *circuitSwap) raise(b batch) {
+	c.notices.list = nil
+	if c.swapped {
+		after := *c.webhook
+		after.Circuit = c.to
+		c.notices.add(happening{kind: c.tells(), webhook: &after, times: 1})
+	}
+	c.notices.count(b)
+	c.read(b)
+}
 
 // swap takes its locks in the order of all: the catalogue's, the webhook's, and in later places those of deliveries, which are
 // serials.

@@ -29,7 +29,7 @@ const (
 // Record appends each attempt to the log and changes its delivery: delivered, due again, or exhausted. It is one
 // transaction for the whole batch. An outcome whose lease was lost changes nothing.
 func (s *Store) Record(ctx context.Context, now time.Time, outcomes []hook.Outcome) (hook.Recorded, error) {
-	r := &record{now: now, outcomes: outcomes}
+	r := &record{outcomes: outcomes, notices: notices{store: s, now: now}}
 	if err := s.outcomes.commit(ctx, r); err != nil {
 		return hook.Recorded{}, fmt.Errorf("record outcomes: %w", err)
 	}
@@ -40,25 +40,36 @@ func (s *Store) Record(ctx context.Context, now time.Time, outcomes []hook.Outco
 // record is a task: one batch of outcomes. Its first stage changes the deliveries under their leases; what comes of that
 // says whose lease still held, and the others are looked at again.
 type record struct {
-	now      time.Time
 	outcomes []hook.Outcome
 	recorded hook.Recorded
 	// held says which outcomes changed their delivery; followed which could not because a FINISHED follows it.
 	held, followed []bool
+	// rest are the stages for what is not usual.
+	rest    steps
+	notices notices
 }
 
 func (r *record) weight() int { return len(r.outcomes) }
 
-func (r *record) share(func(thing)) bool { return true }
+// share names the notices that it may raise: two tasks must not decide about one beside each other.
+func (r *record) share(with func(thing)) bool {
+	for i := range r.outcomes {
+		if kind, w := r.tells(&r.outcomes[i]); w != nil {
+			with(noticeThing(w, kind))
+		}
+	}
+	return true
+}
 
 func (r *record) stage(n int, b batch) (more bool) {
 	switch n {
 	case 0:
-		r.recorded = hook.Recorded{}
+		r.recorded, r.rest = hook.Recorded{}, nil
 		r.held, r.followed = make([]bool, len(r.outcomes)), make([]bool, len(r.outcomes))
 		for i := range r.outcomes {
 			resolve(b, &r.outcomes[i], &r.held[i])
 		}
+		return true
 	case 1:
 		for i := range r.outcomes {
 			if r.held[i] {
@@ -67,12 +78,16 @@ func (r *record) stage(n int, b batch) (more bool) {
 				r.unfollow(b, i)
 			}
 		}
-	default:
-		for i := range r.outcomes {
-			r.free(b, i)
+		if slices.Contains(r.held, false) {
+			r.rest = append(r.rest, r.freeAll)
 		}
+		if slices.ContainsFunc(r.outcomes, func(o hook.Outcome) bool { _, w := r.tells(&o); return w != nil }) {
+			r.rest = append(r.rest, r.raise, r.notices.tell)
+		}
+	default:
+		r.rest[n-2](b)
 	}
-	return n == 0 || n == 1 && slices.Contains(r.held, false)
+	return n-1 < len(r.rest)
 }
 
 // resolve changes the delivery as the outcome says; held tells whether that was still the outcome's to do.
@@ -108,6 +123,12 @@ func (r *record) unfollow(b batch, i int) {
 	}, e.ContactCenter, e.Serial, d.Webhook, d.Lease.Token)
 }
 
+func (r *record) freeAll(b batch) {
+	for i := range r.outcomes {
+		r.free(b, i)
+	}
+}
+
 // free resolves a STARTED that a FINISHED follows, and makes that one due.
 func (r *record) free(b batch, i int) {
 	if !r.followed[i] {
@@ -121,5 +142,40 @@ func (r *record) free(b batch, i int) {
 		if n > 0 {
 			r.recorded.Freed = append(r.recorded.Freed, d.Webhook)
 		}
-	}, e.ContactCenter, e.Serial, d.Webhook, milli(r.now))
+	}, e.ContactCenter, e.Serial, d.Webhook, milli(r.notices.now))
+}
+
+// tells returns what an operator is told of an outcome, and of which webhook; nil is nothing, as of nearly all.
+func (r *record) tells(o *hook.Outcome) (hook.NoticeKind, *hook.Webhook) {
+	if o.Attempt.Acknowledged() {
+		return "", nil
+	}
+	w, ok := r.notices.store.WebhookByNumber(o.Delivery.Webhook)
+	switch {
+	case !ok:
+	case o.Exhausts():
+		return hook.NoticeExhausted, w
+	case w.Settings.Retry.Failing(o):
+		return hook.NoticeFailing, w
+	}
+	return "", nil
+}
+
+// raise counts what is told of the outcomes that changed their delivery.
+func (r *record) raise(b batch) {
+	r.notices.list = nil
+	for i := range r.outcomes {
+		o := &r.outcomes[i]
+		kind, w := r.tells(o)
+		if w == nil || !r.held[i] {
+			continue
+		}
+		e := o.Delivery.Event
+		detail := hook.NoticeDetail{Delivery: o.Delivery.ID(), Interaction: e.InteractionID, Event: e.Kind, Attempt: o.Attempt}
+		if kind == hook.NoticeFailing {
+			detail.GivesUpAt = w.Settings.Retry.GivesUpAt(o)
+		}
+		r.notices.add(happening{kind: kind, webhook: w, times: 1, detail: detail})
+	}
+	r.notices.count(b)
 }

@@ -15,6 +15,7 @@ const (
 	selectOpen         statement = `SELECT state, lease, due_at FROM deliveries WHERE center = $1 AND event = $2 AND webhook = $3 {{for update}}`
 	// lockLife keeps changes and other replays of the interaction away until this one is committed.
 	lockLife     statement = `SELECT started_event, finished_event FROM interactions WHERE center = $1 AND serial = $2 {{for update}}`
+	lockNotice   statement = `SELECT serial FROM events WHERE center = $1 AND serial = $2 {{for update}}`
 	followOne    statement = `UPDATE deliveries SET followed = 1 WHERE center = $1 AND event = $2 AND webhook = $3 AND state IN (1, 2)`
 	holdFinished statement = `UPDATE deliveries SET state = 2, due_at = 0, lease = 0, waits_for = $4
 		WHERE center = $1 AND event = $2 AND webhook = $3 AND state + 0 = 1`
@@ -90,6 +91,10 @@ func (r *replay) lockLife(b batch) {
 		r.failed = r.notFound()
 		return
 	}
+	if r.found.Kind == hook.KindNotice { // which has no interaction; this keeps its removal away
+		b.query(lockNotice, func(row row) error { return row(new(hook.Serial)) }, r.webhook.ContactCenter, r.event)
+		return
+	}
 	b.query(lockLife, func(row row) error { return row(&r.started, &r.finished) }, r.webhook.ContactCenter, r.found.Interaction)
 }
 
@@ -151,6 +156,11 @@ func (r *replay) count() {
 }
 
 func (r *replay) show(b batch) {
+	if r.failed == nil && r.found.Kind == hook.KindNotice {
+		r.shown = &Delivery{key: hook.DeliveryKey{Event: r.event, Webhook: r.webhook.Number}, Webhook: r.webhook.ID, Operation: r.found.OperationID, State: hook.DeliveryPending, AttemptsMade: r.attempts.last, NextAttemptAt: r.now}
+		r.shown.fill(encode(kindList(), hook.KindNotice), milli(r.found.OccurredAt))
+		return
+	}
 	if r.failed == nil {
 		q := newSelect(selectOpenDeliveries, "d.center", r.webhook.ContactCenter)
 		q.where("d.event = %s AND d.webhook = %s", r.event, r.webhook.Number)

@@ -43,6 +43,9 @@ type Options struct {
 	Retention time.Duration
 	// Accepted is told of each event once it is committed; it must not block. Nil means nobody is told.
 	Accepted func(*hook.Event)
+	// NoticeQuiet is how long after a notice nothing of its kind about the same webhook is sent; zero means
+	// [hook.NoticeQuietDefault].
+	NoticeQuiet time.Duration
 	// Log gets what nobody asked for and somebody should know; nil means nothing is logged.
 	Log *slog.Logger
 	// Metrics gets the store's metrics; nil means they are kept nowhere. One registerer serves one store.
@@ -75,6 +78,8 @@ type Store struct {
 	audits    serials // those of the audit log are apart: no event's key depends on them
 	arrivals  arrivals
 	metrics   *metrics
+	// noticeLook is noticeLookEvery, but in tests.
+	noticeLook time.Duration
 }
 
 // Open opens the database, brings its schema up to date, and frees the deliveries that a dead process had leased. The
@@ -85,6 +90,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	if o.Lease < 0 || o.Lease > LeaseMax {
 		return nil, fmt.Errorf("lease is %v; it must be from 1ms to %v", o.Lease, LeaseMax)
+	}
+	if o.NoticeQuiet == 0 {
+		o.NoticeQuiet = hook.NoticeQuietDefault
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -97,7 +105,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Faults != nil {
 		e = &faultyEngine{engine: e, faults: o.Faults}
 	}
-	s := &Store{options: o, engine: e, metrics: m}
+	s := &Store{options: o, engine: e, metrics: m, noticeLook: noticeLookEvery}
 	s.arrivals.wanted, s.catalogue.behind = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.startCommitters()
 	if err := s.start(time.Now()); err != nil {
@@ -179,6 +187,7 @@ func (s *Store) Run(ctx context.Context) error {
 	wg.Go(func() { s.maintain(ctx) })
 	wg.Go(func() { s.supervise(ctx) })
 	wg.Go(func() { s.followOthers(ctx) })
+	wg.Go(func() { s.watchNotices(ctx) })
 	wg.Go(func() { s.keepRetention(ctx) })
 	wg.Wait()
 	return nil

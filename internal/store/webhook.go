@@ -104,14 +104,16 @@ type webhookWrite struct {
 	failed error
 	// closes is whether the change closes an open circuit.
 	closes bool
+	// notices are what an operator is told of the change.
+	notices notices
 }
 
 // run commits the given stages, then reads what they made of the webhook and shows it to everybody.
 func (w *webhookWrite) run(ctx context.Context, now time.Time, once *Once[*hook.Webhook], stages ...func(batch)) (*hook.Webhook, error) {
-	reset := func(batch) { w.after, w.failed, w.closes = nil, nil, false }
+	reset := func(batch) { w.after, w.failed, w.closes, w.notices = nil, nil, false, notices{store: w.store, now: now} }
 	task := &write[*hook.Webhook]{
 		store: w.store, center: w.center, now: now, once: once,
-		stages: slices.Concat(steps{reset, changeCatalogue}, stages, steps{w.load}), result: w.result, after: w.store.publishing(w.publish),
+		stages: slices.Concat(steps{reset, changeCatalogue}, stages, w.notices.steps(), steps{w.load}), result: w.result, after: w.store.publishing(w.publish),
 	}
 	return task.run(ctx)
 }
@@ -166,7 +168,19 @@ func (w *webhookWrite) modify(b batch, now time.Time, change func(*hook.Webhook)
 	if w.closes = hook.ClosesCircuit(w.after, &next); w.closes {
 		b.exec(closeCircuit, nil, w.center, w.id.UUID)
 	}
+	w.raise(&next)
 	return nil
+}
+
+// raise notes what an operator is told of the change.
+func (w *webhookWrite) raise(next *hook.Webhook) {
+	if hook.ClosesCircuit(w.after, next) {
+		next.Circuit = hook.Circuit{}
+		w.notices.add(happening{kind: hook.NoticeCircuitClosed, webhook: next, times: 1})
+	}
+	if !next.Disabled.At.IsZero() && !next.Disabled.At.Equal(w.after.Disabled.At) {
+		w.notices.add(happening{kind: hook.NoticeDisabled, webhook: next, times: 1})
+	}
 }
 
 // Webhook returns a webhook that exists, or [hook.ErrNotFound].

@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	// noticesReadMax is how many notices are read at a time, and noticesLookMax how many are looked at for one page, where a filter
+	// lets few through.
+	noticesReadMax = 500
+	noticesLookMax = 5_000
+	// noticesPruneMax is how many old notices are removed in one transaction.
+	noticesPruneMax = 200
+
+	selectNotices statement = `SELECT serial, operation_id, occurred_at, payload FROM events
+		WHERE center = $1 AND interaction = 0 AND serial < $2 ORDER BY serial DESC LIMIT $3`
+	// selectNoticeDeliveries shows the open deliveries of a notice, and those that were acknowledged.
+	selectNoticeDeliveries statement = `SELECT webhook, state, attempts FROM deliveries WHERE center = $1 AND event = $2
+		UNION ALL SELECT webhook, 4, max(number) FROM attempts a WHERE center = $1 AND event = $2 AND failure = 0
+			AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.center = a.center AND d.event = a.event AND d.webhook = a.webhook) GROUP BY webhook`
+	// oldNotices leaves those that are still to be delivered.
+	oldNotices statement = `SELECT serial FROM events e WHERE center = $1 AND interaction = 0 AND serial < $2
+		AND NOT EXISTS (SELECT 1 FROM deliveries d JOIN webhooks w ON w.center = d.center AND w.number = d.webhook
+			WHERE d.center = e.center AND d.event = e.serial AND d.state + 0 IN (1, 2) AND w.deleted_at = 0)
+		ORDER BY serial LIMIT $3 {{for update}}`
+	deleteNoticeAttempts   statement = `DELETE FROM attempts WHERE center = $1 AND event = $2`
+	deleteNoticeDeliveries statement = `DELETE FROM deliveries WHERE center = $1 AND event = $2`
+	deleteNotice           statement = `DELETE FROM events WHERE center = $1 AND serial = $2`
+)
+
+// Notice is a notice as it is listed.
+type Notice struct {
+	ID         hook.OperationID
+	OccurredAt time.Time
+	// Payload is the CloudEvent, as it was sent.
+	Payload    []byte
+	Deliveries []NoticeDelivery
+	serial     hook.Serial
+}
+
+// NoticeDelivery is what became of a notice at one webhook.
+type NoticeDelivery struct {
+	ID       hook.DeliveryID
+	Webhook  hook.WebhookID
+	State    hook.DeliveryState
+	Attempts int
+}
+
+// NoticeFilter says which notices are wanted; zero values let everything through.
+type NoticeFilter struct {
+	Kind    hook.NoticeKind
+	Webhook hook.WebhookID
+}
+
+func (f *NoticeFilter) wants(payload []byte) (bool, error) {
+	if *f == (NoticeFilter{}) {
+		return true, nil
+	}
+	c, err := hook.ParseNotice(payload)
+	if err != nil {
+		return false, err
+	}
+	return (f.Kind == "" || c.Kind() == f.Kind) && (f.Webhook.IsZero() || c.Subject == f.Webhook.String()), nil
+}
+
+// Notices returns what was told to the operators of a contact centre, newest first, also when there was nobody to tell, and the
+// cursor of the next page or nothing. With a filter a page may be short, or empty, and yet not the last.
+func (s *Store) Notices(_ context.Context, center hook.ContactCenterNumber, f NoticeFilter, p Page) (list []*Notice, next string, err error) {
+	at, err := parseCursor(p.Cursor, newest())
+	if err != nil {
+		return nil, "", err
+	}
+	for looked := 0; ; {
+		some, err := s.someNotices(center, at.serial)
+		if err != nil {
+			return nil, "", err
+		}
+		for i, n := range some {
+			wanted, err := f.wants(n.Payload)
+			if err != nil {
+				return nil, "", err
+			}
+			if wanted && len(list) == p.limit() {
+				return list, at.cursor(), s.readNoticeDeliveries(center, list)
+			}
+			if wanted {
+				list = append(list, n)
+			}
+			at.serial = some[i].serial
+		}
+		looked += len(some)
+		if len(some) < noticesReadMax {
+			return list, "", s.readNoticeDeliveries(center, list)
+		}
+		if looked >= noticesLookMax {
+			return list, at.cursor(), s.readNoticeDeliveries(center, list)
+		}
+	}
+}
+
+func (s *Store) someNotices(center hook.ContactCenterNumber, before hook.Serial) (list []*Notice, err error) {
+	err = s.engine.read(selectNotices, func(r row) error {
+		n := new(Notice)
+		var at int64
+		err := r(&n.serial, &n.ID.UUID, &at, &n.Payload)
+		n.OccurredAt = fromMilli(at)
+		list = append(list, n)
+		return err
+	}, center, before, noticesReadMax)
+	if err != nil {
+		return nil, fmt.Errorf("read notices: %w", err)
+	}
+	return list, nil
+}
+
+func (s *Store) readNoticeDeliveries(center hook.ContactCenterNumber, list []*Notice) error {
+	for _, n := range list {
+		err := s.engine.read(selectNoticeDeliveries, func(r row) error {
+			var number hook.WebhookNumber
+			var d NoticeDelivery
+			err := r(&number, &d.State, &d.Attempts)
+			d.ID = hook.NewDeliveryID(n.serial, number)
+			if w, ok := s.WebhookByNumber(number); ok {
+				d.Webhook = w.ID
+				if d.State == hook.DeliveryPending && (!w.Enabled || w.Deleted() || w.Circuit.Open()) {
+					d.State = hook.DeliveryHeld
+				}
+			}
+			n.Deliveries = append(n.Deliveries, d)
+			return err
+		}, center, n.serial)
+		if err != nil {
+			return fmt.Errorf("read deliveries of a notice: %w", err)
+		}
+	}
+	return nil
+}
+
+// pruneNotices removes the notices that are older than a time, a bounded number in each transaction.
+func (s *Store) pruneNotices(ctx context.Context, until time.Time) error {
+	for _, center := range s.ContactCenters() {
+		for removed := noticesPruneMax; removed == noticesPruneMax; {
+			var old []hook.Serial
+			err := s.committer.commit(ctx, steps{
+				func(b batch) {
+					old = nil
+					b.query(oldNotices, func(r row) error {
+						var serial hook.Serial
+						err := r(&serial)
+						old = append(old, serial)
+						return err
+					}, center.Number, hook.SerialAt(until), noticesPruneMax)
+				},
+				func(b batch) {
+					for _, serial := range old {
+						b.exec(deleteNoticeAttempts, nil, center.Number, serial)
+						b.exec(deleteNoticeDeliveries, nil, center.Number, serial)
+						b.exec(deleteNotice, nil, center.Number, serial)
+					}
+				},
+			})
+			if err != nil {
+				return fmt.Errorf("remove old notices: %w", err)
+			}
+			removed = len(old)
+		}
+	}
+	return nil
+}
