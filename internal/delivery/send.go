@@ -105,6 +105,8 @@ type message struct {
 	// trace is the id of its trace, and unsampled that receivers need not record theirs of it.
 	trace     string
 	unsampled bool
+	// notice is what a notice is about, and empty for what is none.
+	notice hook.NoticeKind
 }
 
 // header makes the headers of one attempt. Everything but the signatures, the span and the count is the same each time.
@@ -118,7 +120,12 @@ func (t *target) header(m *message, now time.Time, span [8]byte) http.Header {
 		values = append(values, value)
 		h[name] = values[len(values)-1 : len(values) : len(values)]
 	}
-	set("Content-Type", interaction.ContentType)
+	if m.notice == "" {
+		set("Content-Type", interaction.ContentType)
+	} else {
+		set("Content-Type", hook.NoticeContentType)
+		set(hook.NoticeHeader, string(m.notice))
+	}
 	set(headerCenter, string(m.center))
 	set(headerTrace, m.trace)
 	set(headerSpan, hex.EncodeToString(span[:]))
@@ -262,7 +269,8 @@ func compose(batch []*hook.Delivery) (*message, error) {
 func single(d *hook.Delivery) *message {
 	return &message{
 		operation: d.Event.OperationID, center: d.Event.CenterID, body: d.Event.Payload, attempt: d.Attempts + 1, delivery: d.ID().String(),
-		trace: traceOf(d.Event),
+		trace:  traceOf(d.Event),
+		notice: noticeOf(d.Event),
 	}
 }
 
