@@ -54,6 +54,27 @@ func (e CircuitState) Valid() bool {
 	}
 }
 
+// Defines values for DeliveryEvent.
+const (
+	DeliveryEventFINISHED DeliveryEvent = "FINISHED"
+	DeliveryEventNOTICE   DeliveryEvent = "NOTICE"
+	DeliveryEventSTARTED  DeliveryEvent = "STARTED"
+)
+
+// Valid indicates whether the value is a known member of the DeliveryEvent enum.
+func (e DeliveryEvent) Valid() bool {
+	switch e {
+	case DeliveryEventFINISHED:
+		return true
+	case DeliveryEventNOTICE:
+		return true
+	case DeliveryEventSTARTED:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeliveryState.
 const (
 	DeliveryStateDelivered DeliveryState = "delivered"
@@ -192,6 +213,36 @@ func (e Metadata) Valid() bool {
 	}
 }
 
+// Defines values for NoticeKind.
+const (
+	NoticeKindBacklogGrowing       NoticeKind = "backlog.growing"
+	NoticeKindDeliveryExhausted    NoticeKind = "delivery.exhausted"
+	NoticeKindWebhookCircuitClosed NoticeKind = "webhook.circuitClosed"
+	NoticeKindWebhookCircuitOpened NoticeKind = "webhook.circuitOpened"
+	NoticeKindWebhookDisabled      NoticeKind = "webhook.disabled"
+	NoticeKindWebhookFailing       NoticeKind = "webhook.failing"
+)
+
+// Valid indicates whether the value is a known member of the NoticeKind enum.
+func (e NoticeKind) Valid() bool {
+	switch e {
+	case NoticeKindBacklogGrowing:
+		return true
+	case NoticeKindDeliveryExhausted:
+		return true
+	case NoticeKindWebhookCircuitClosed:
+		return true
+	case NoticeKindWebhookCircuitOpened:
+		return true
+	case NoticeKindWebhookDisabled:
+		return true
+	case NoticeKindWebhookFailing:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Op.
 const (
 	OpAccept Op = "accept"
@@ -228,6 +279,24 @@ const (
 func (e Preset) Valid() bool {
 	switch e {
 	case PresetGenesys:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Purpose.
+const (
+	PurposeInteractions Purpose = "interactions"
+	PurposeNotices      Purpose = "notices"
+)
+
+// Valid indicates whether the value is a known member of the Purpose enum.
+func (e Purpose) Valid() bool {
+	switch e {
+	case PurposeInteractions:
+		return true
+	case PurposeNotices:
 		return true
 	default:
 		return false
@@ -668,9 +737,11 @@ type Delivery struct {
 	// Examples: 2026-11-22T16:00:00.000Z
 	DeliveredAt *time.Time `json:"deliveredAt,omitempty"`
 
-	// Event What happened: STARTED at the submit, FINISHED at the stop.
-	Event         EventKind          `json:"event"`
-	Id            openapi_types.UUID `json:"id"`
+	// Event What the delivery carries: the event of an interaction, or a notice.
+	Event DeliveryEvent      `json:"event"`
+	Id    openapi_types.UUID `json:"id"`
+
+	// InteractionId Zeros for a notice, which belongs to none.
 	InteractionId openapi_types.UUID `json:"interactionId"`
 	LastAttempt   *Attempt           `json:"lastAttempt,omitempty"`
 
@@ -689,6 +760,9 @@ type Delivery struct {
 	WaitsFor  *openapi_types.UUID `json:"waitsFor,omitempty"`
 	WebhookId openapi_types.UUID  `json:"webhookId"`
 }
+
+// DeliveryEvent What the delivery carries: the event of an interaction, or a notice.
+type DeliveryEvent string
 
 // DeliveryList defines model for DeliveryList.
 type DeliveryList struct {
@@ -933,6 +1007,129 @@ type NexusStatus struct {
 	Message string `json:"message"`
 }
 
+// Notice defines model for Notice.
+type Notice struct {
+	Data NoticeData `json:"data"`
+
+	// Datacontenttype application/json
+	Datacontenttype string `json:"datacontenttype"`
+
+	// Id The same for all deliveries and attempts.
+	Id openapi_types.UUID `json:"id"`
+
+	// Source The contact centre, as a URL under the server's public one.
+	Source string `json:"source"`
+
+	// Specversion 1.0
+	Specversion string `json:"specversion"`
+
+	// Subject The webhook that it is about.
+	Subject openapi_types.UUID `json:"subject"`
+	Time    time.Time          `json:"time"`
+
+	// Type io.hookswitch. and what it is about.
+	//
+	// Examples: io.hookswitch.delivery.exhausted
+	Type string `json:"type"`
+}
+
+// NoticeAttempt defines model for NoticeAttempt.
+type NoticeAttempt struct {
+	Attempts int64 `json:"attempts"`
+
+	// Error The failure in words.
+	Error *string `json:"error,omitempty"`
+
+	// Event What the delivery carries: the event of an interaction, or a notice.
+	Event DeliveryEvent `json:"event"`
+
+	// Failure What kind of failure it was.
+	Failure       Failure            `json:"failure"`
+	Id            openapi_types.UUID `json:"id"`
+	InteractionId openapi_types.UUID `json:"interactionId"`
+
+	// Status The HTTP status, where there was a response.
+	Status *int64 `json:"status,omitempty"`
+}
+
+// NoticeCircuit defines model for NoticeCircuit.
+type NoticeCircuit struct {
+	Since *time.Time `json:"since,omitempty"`
+
+	// State Whether deliveries go out, or are held back because the receiver fails.
+	State CircuitState `json:"state"`
+}
+
+// NoticeData defines model for NoticeData.
+type NoticeData struct {
+	// Circuit As it was when the notice was made.
+	Circuit NoticeCircuit `json:"circuit"`
+
+	// Count How much of this happened since the last notice of the same kind about the same webhook.
+	Count int64 `json:"count"`
+
+	// Delivery The first delivery that it is about.
+	Delivery *NoticeAttempt `json:"delivery,omitempty"`
+
+	// Description That of the webhook.
+	Description *string `json:"description,omitempty"`
+
+	// DisableAt When the server disables the webhook if it goes on failing.
+	DisableAt *time.Time `json:"disableAt,omitempty"`
+
+	// Enabled Whether the webhook is enabled.
+	Enabled bool `json:"enabled"`
+
+	// Fix The command to run next.
+	Fix *string `json:"fix,omitempty"`
+
+	// GivesUpAt When that delivery is given up at the earliest.
+	GivesUpAt *time.Time `json:"givesUpAt,omitempty"`
+
+	// Message What happened and what is so now, for people.
+	Message string `json:"message"`
+
+	// OldestDueAt Since when the longest waiting delivery is due.
+	OldestDueAt *time.Time `json:"oldestDueAt,omitempty"`
+
+	// Summary true where it tells what was held back in a quiet period.
+	Summary   *bool              `json:"summary,omitempty"`
+	WebhookId openapi_types.UUID `json:"webhookId"`
+
+	// WebhookUrl Without its query, which may hold a secret.
+	WebhookUrl string `json:"webhookUrl"`
+}
+
+// NoticeDelivery defines model for NoticeDelivery.
+type NoticeDelivery struct {
+	AttemptsMade int64 `json:"attemptsMade"`
+
+	// Id It can be replayed by this id.
+	Id openapi_types.UUID `json:"id"`
+
+	// State pending: will be tried; held: will be tried when its webhook is enabled or answers again; delivered: acknowledged; exhausted: its attempts are used up, it can be replayed.
+	State     DeliveryState      `json:"state"`
+	WebhookId openapi_types.UUID `json:"webhookId"`
+}
+
+// NoticeKind What the notice is about.
+type NoticeKind string
+
+// NoticeList defines model for NoticeList.
+type NoticeList struct {
+	Items []NoticeRecord `json:"items"`
+
+	// NextCursor Absent at the end. With a filter a part may be short and yet not the last.
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// NoticeRecord defines model for NoticeRecord.
+type NoticeRecord struct {
+	// Deliveries Empty where no webhook wanted it.
+	Deliveries []NoticeDelivery `json:"deliveries"`
+	Notice     Notice           `json:"notice"`
+}
+
 // Op What the change does.
 type Op string
 
@@ -957,6 +1154,9 @@ type Problem struct {
 	// Type Always about:blank: the status and the errors say what kind of problem it is.
 	Type string `json:"type"`
 }
+
+// Purpose interactions: it gets the events of interactions; notices: it gets notices about the other webhooks of its contact centre.
+type Purpose string
 
 // RetentionField What is kept.
 type RetentionField string
@@ -1099,6 +1299,12 @@ type Webhook struct {
 	MediaTypes *[]MediaType `json:"mediaTypes,omitempty"`
 	Metadata   []Metadata   `json:"metadata"`
 
+	// Notices Which notices, where the purpose is notices. Absent: all.
+	Notices *[]NoticeKind `json:"notices,omitempty"`
+
+	// Purpose interactions: it gets the events of interactions; notices: it gets notices about the other webhooks of its contact centre.
+	Purpose Purpose `json:"purpose"`
+
 	// RateLimit Absent: none.
 	RateLimit *int64 `json:"rateLimit,omitempty"`
 
@@ -1154,8 +1360,14 @@ type WebhookDraft struct {
 	// Metadata All when absent.
 	Metadata *[]Metadata `json:"metadata,omitempty"`
 
+	// Notices Which notices, where the purpose is notices; all when absent or empty. The other three are for interactions.
+	Notices *[]NoticeKind `json:"notices,omitempty"`
+
 	// Preset Settings that receivers of the original are used to; explicit fields win.
 	Preset *Preset `json:"preset,omitempty"`
+
+	// Purpose interactions when absent. It cannot be changed later.
+	Purpose *Purpose `json:"purpose,omitempty"`
 
 	// RateLimit POSTs per second, per node; no limit when absent.
 	RateLimit *int `json:"rateLimit,omitempty"`
@@ -1178,7 +1390,7 @@ type WebhookDraft struct {
 	// Success 200 when absent.
 	Success *Success `json:"success,omitempty"`
 
-	// Url https, or http where private targets are allowed; at most 2,048 bytes. One that can never be reached is refused.
+	// Url https, or http where private targets are allowed; at most 2,048 bytes. One that can never be reached is refused. Notices may go to a mailto: URL of one address.
 	Url string `json:"url"`
 }
 
@@ -1246,8 +1458,14 @@ type WebhookPatch struct {
 	// Metadata All when absent.
 	Metadata *[]Metadata `json:"metadata,omitempty"`
 
+	// Notices Which notices, where the purpose is notices; all when absent or empty. The other three are for interactions.
+	Notices *[]NoticeKind `json:"notices,omitempty"`
+
 	// Preset Applied before the explicit fields. One of [genesys].
 	Preset *string `json:"preset,omitempty"`
+
+	// Purpose interactions when absent. It cannot be changed later. One of [interactions notices].
+	Purpose *string `json:"purpose,omitempty"`
 
 	// RateLimit POSTs per second, per node; no limit when absent.
 	RateLimit *int `json:"rateLimit,omitempty"`
@@ -1286,7 +1504,7 @@ type WebhookPatch struct {
 	// Success 200 when absent. One of [200 2xx].
 	Success *string `json:"success,omitempty"`
 
-	// Url https, or http where private targets are allowed; at most 2,048 bytes. One that can never be reached is refused.
+	// Url https, or http where private targets are allowed; at most 2,048 bytes. One that can never be reached is refused. Notices may go to a mailto: URL of one address.
 	Url *string `json:"url,omitempty"`
 }
 
@@ -1507,6 +1725,22 @@ type SubmitInteractionParams struct {
 
 	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
+// ListNoticesParams defines parameters for ListNotices.
+type ListNoticesParams struct {
+	// Limit How many items at most.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The nextCursor of the answer before.
+	Cursor *string     `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Type   *NoticeKind `form:"type,omitempty" json:"type,omitempty"`
+
+	// WebhookId The webhook that they are about.
+	WebhookId *openapi_types.UUID `form:"webhookId,omitempty" json:"webhookId,omitempty"`
+
+	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
+	XCcid *string `json:"x-ccid,omitempty"`
 }
 
 // ListWebhooksParams defines parameters for ListWebhooks.
@@ -1943,6 +2177,13 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/interactions/{id}/submit (the `SubmitInteraction` operationId).
 	SubmitInteraction(ctx context.Context, id openapi_types.UUID, params *SubmitInteractionParams, body SubmitInteractionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListNotices List notices
+	//
+	// What operators were told, newest first, also when no webhook with the purpose notices was there to be told. They are kept as long as interactions are.
+	//
+	// Corresponds with GET /v1/notices (the `ListNotices` operationId).
+	ListNotices(ctx context.Context, params *ListNoticesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListWebhooks List webhooks
 	//
 	// Newest first, without secrets; deleted ones are not shown.
@@ -2025,7 +2266,7 @@ type ClientInterface interface {
 
 	// TestWebhook Send a test
 	//
-	// Sends one signed STARTED of a made-up interaction with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
+	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
 	//
 	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
 	TestWebhook(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2609,6 +2850,23 @@ func (c *Client) SubmitInteraction(ctx context.Context, id openapi_types.UUID, p
 	return c.Client.Do(req)
 }
 
+// ListNotices List notices
+//
+// What operators were told, newest first, also when no webhook with the purpose notices was there to be told. They are kept as long as interactions are.
+//
+// Corresponds with GET /v1/notices (the `ListNotices` operationId).
+func (c *Client) ListNotices(ctx context.Context, params *ListNoticesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListNoticesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListWebhooks List webhooks
 //
 // Newest first, without secrets; deleted ones are not shown.
@@ -2791,7 +3049,7 @@ func (c *Client) EnableWebhook(ctx context.Context, id openapi_types.UUID, param
 
 // TestWebhook Send a test
 //
-// Sends one signed STARTED of a made-up interaction with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
+// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
 //
 // Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
 func (c *Client) TestWebhook(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4499,6 +4757,111 @@ func NewSubmitInteractionRequestWithBody(server string, id openapi_types.UUID, p
 	return req, nil
 }
 
+// NewListNoticesRequest constructs an http.Request for the ListNotices method
+func NewListNoticesRequest(server string, params *ListNoticesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/notices")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.WebhookId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "webhookId", *params.WebhookId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XCcid != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "x-ccid", *params.XCcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("x-ccid", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListWebhooksRequest constructs an http.Request for the ListWebhooks method
 func NewListWebhooksRequest(server string, params *ListWebhooksParams) (*http.Request, error) {
 	var err error
@@ -5329,6 +5692,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/interactions/{id}/submit (the `SubmitInteraction` operationId).
 	SubmitInteractionWithResponse(ctx context.Context, id openapi_types.UUID, params *SubmitInteractionParams, body SubmitInteractionJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitInteractionResponse, error)
 
+	// ListNoticesWithResponse List notices
+	//
+	// What operators were told, newest first, also when no webhook with the purpose notices was there to be told. They are kept as long as interactions are.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/notices (the `ListNotices` operationId).
+	ListNoticesWithResponse(ctx context.Context, params *ListNoticesParams, reqEditors ...RequestEditorFn) (*ListNoticesResponse, error)
+
 	// ListWebhooksWithResponse List webhooks
 	//
 	// Newest first, without secrets; deleted ones are not shown.
@@ -5421,7 +5793,7 @@ type ClientWithResponsesInterface interface {
 
 	// TestWebhookWithResponse Send a test
 	//
-	// Sends one signed STARTED of a made-up interaction with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
+	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7527,6 +7899,89 @@ func (r SubmitInteractionResponse) ContentType() string {
 	return ""
 }
 
+type ListNoticesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NoticeList
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListNoticesResponse) GetJSON200() *NoticeList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListNoticesResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListNoticesResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListNoticesResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListNoticesResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListNoticesResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListNoticesResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListNoticesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListNoticesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListNoticesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListNoticesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListWebhooksResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -8734,6 +9189,21 @@ func (c *ClientWithResponses) SubmitInteractionWithResponse(ctx context.Context,
 	return ParseSubmitInteractionResponse(rsp)
 }
 
+// ListNoticesWithResponse List notices
+//
+// What operators were told, newest first, also when no webhook with the purpose notices was there to be told. They are kept as long as interactions are.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/notices (the `ListNotices` operationId).
+func (c *ClientWithResponses) ListNoticesWithResponse(ctx context.Context, params *ListNoticesParams, reqEditors ...RequestEditorFn) (*ListNoticesResponse, error) {
+	rsp, err := c.ListNotices(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListNoticesResponse(rsp)
+}
+
 // ListWebhooksWithResponse List webhooks
 //
 // Newest first, without secrets; deleted ones are not shown.
@@ -8886,7 +9356,7 @@ func (c *ClientWithResponses) EnableWebhookWithResponse(ctx context.Context, id 
 
 // TestWebhookWithResponse Send a test
 //
-// Sends one signed STARTED of a made-up interaction with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
+// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10698,6 +11168,74 @@ func ParseSubmitInteractionResponse(rsp *http.Response) (*SubmitInteractionRespo
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListNoticesResponse parses an HTTP response from a ListNoticesWithResponse call
+func ParseListNoticesResponse(rsp *http.Response) (*ListNoticesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListNoticesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NoticeList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	}
 
 	return response, nil

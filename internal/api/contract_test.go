@@ -122,6 +122,7 @@ func TestContract(t *testing.T) {
 	c.interactions(t)
 	hookID := c.webhooks(t)
 	c.deliveries(t, hookID)
+	c.notices(t, hookID)
 	c.rest(t)
 	for _, o := range operations(t, h) {
 		pattern := o.method + " " + o.path

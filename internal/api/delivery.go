@@ -16,8 +16,8 @@ import (
 type Delivery struct {
 	ID            hook.DeliveryID    `json:"id" format:"uuid"`
 	WebhookID     hook.WebhookID     `json:"webhookId" format:"uuid"`
-	InteractionID hook.InteractionID `json:"interactionId" format:"uuid"`
-	Event         EventKind          `json:"event"`
+	InteractionID hook.InteractionID `json:"interactionId" format:"uuid" doc:"Zeros for a notice, which belongs to none."`
+	Event         DeliveryEvent      `json:"event"`
 	OperationID   hook.OperationID   `json:"operationId" format:"uuid" doc:"The event's own id, the same for all its deliveries and attempts."`
 	State         DeliveryState      `json:"state"`
 	AttemptsMade  int                `json:"attemptsMade"`
@@ -55,7 +55,7 @@ func showAttempt(a *hook.Attempt) Attempt {
 
 func showDelivery(d *store.Delivery) Delivery {
 	shown := Delivery{
-		ID: d.ID, WebhookID: d.Webhook, InteractionID: d.Interaction, Event: EventKind(d.Event), OperationID: d.Operation,
+		ID: d.ID, WebhookID: d.Webhook, InteractionID: d.Interaction, Event: DeliveryEvent(d.Event), OperationID: d.Operation,
 		State: DeliveryState(d.State.String()), AttemptsMade: d.AttemptsMade, CreatedAt: instant{d.CreatedAt},
 		NextAttemptAt: instant{d.NextAttemptAt}, DeliveredAt: instant{d.DeliveredAt}, WaitsFor: d.WaitsFor,
 	}

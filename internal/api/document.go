@@ -43,6 +43,7 @@ func (s *Server) config() huma.Config {
 				{Name: "webhooks", Description: "Third parties' receivers and their settings."},
 				{Name: "deliveries", Description: "Events on their way to webhooks."},
 				{Name: "events", Description: "Everything that happened, in order, to be read instead of received."},
+				{Name: "notices", Description: "What operators were told about webhooks that fail."},
 				{Name: "contact centres", Description: "The tenants; for admin keys."},
 				{Name: "audit", Description: "Who changed what."},
 				{Name: "nexus", Description: "The reads behind every selfUri, as the original answers them."},

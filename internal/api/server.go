@@ -28,7 +28,7 @@ const (
 
 // Tester sends a webhook's test; the delivery engine is one.
 type Tester interface {
-	// Test sends one signed STARTED of a made-up interaction, once, and returns what came of it.
+	// Test sends one signed STARTED of a made-up interaction, or a made-up notice, once, and returns what came of it.
 	Test(ctx context.Context, w *hook.Webhook) hook.Attempt
 }
 
@@ -36,7 +36,8 @@ type Tester interface {
 type Options struct {
 	Store  *store.Store
 	Tester Tester
-	// CheckURL says why a webhook's URL can never be posted to, or nothing; nil means that no URL is refused so early.
+	// CheckURL says why a webhook's URL, which may be a mailto: one where it is for notices, can never be posted to, or nothing; nil
+	// means that no URL is refused so early.
 	CheckURL func(*url.URL) error
 	// CheckLease says why this server could never send under a webhook's settings, because its leases are too short for
 	// them, or nothing; nil means that all fit.
@@ -150,6 +151,7 @@ func (s *Server) routes() {
 	route(s, "GET /v1/deliveries/{id}", rowGetDelivery(), s.getDelivery)
 	route(s, "POST /v1/deliveries/{id}/replay", rowReplayDelivery(), s.replayDelivery)
 	route(s, "GET /v1/events", rowListEvents(), s.listEvents)
+	route(s, "GET /v1/notices", rowListNotices(), s.listNotices)
 
 	route(s, "POST /v1/contact-centers", rowCreateContactCenter(), s.createContactCenter)
 	route(s, "GET /v1/contact-centers", rowListContactCenters(), s.listContactCenters)

@@ -14,11 +14,10 @@ import (
 
 // Settings are a webhook's settings, as they are shown.
 type Settings struct {
-	URL            string            `json:"url"`
-	Description    string            `json:"description,omitempty"`
-	Events         []EventKind       `json:"events,omitempty" nullable:"false" doc:"Absent: all."`
-	MediaTypes     []MediaType       `json:"mediaTypes,omitempty" nullable:"false" doc:"Absent: all."`
-	Subtypes       []Subtype         `json:"subtypes,omitempty" nullable:"false" doc:"Absent: all."`
+	URL         string  `json:"url"`
+	Description string  `json:"description,omitempty"`
+	Purpose     Purpose `json:"purpose"`
+	Filter
 	RequestTimeout duration          `json:"requestTimeout"`
 	Retry          Retry             `json:"retry"`
 	Success        Success           `json:"success"`
@@ -29,6 +28,14 @@ type Settings struct {
 	Metadata       []Metadata        `json:"metadata" nullable:"false"`
 	Headers        map[string]string `json:"headers,omitempty"`
 	Failing
+}
+
+// Filter says which events or notices a webhook gets, as it is shown.
+type Filter struct {
+	Events     []EventKind  `json:"events,omitempty" nullable:"false" doc:"Absent: all."`
+	MediaTypes []MediaType  `json:"mediaTypes,omitempty" nullable:"false" doc:"Absent: all."`
+	Subtypes   []Subtype    `json:"subtypes,omitempty" nullable:"false" doc:"Absent: all."`
+	Notices    []NoticeKind `json:"notices,omitempty" nullable:"false" doc:"Which notices, where the purpose is notices. Absent: all."`
 }
 
 // Retry is a webhook's schedule of redeliveries, as it is shown.
@@ -48,8 +55,11 @@ type Batch struct {
 
 func showSettings(s *hook.Settings) Settings {
 	return Settings{
-		URL: s.URL, Description: s.Description,
-		Events: texts[EventKind](s.Events), MediaTypes: texts[MediaType](s.MediaTypes), Subtypes: texts[Subtype](s.Subtypes),
+		URL: s.URL, Description: s.Description, Purpose: Purpose(s.Serves()),
+		Filter: Filter{
+			Events: texts[EventKind](s.Events), MediaTypes: texts[MediaType](s.MediaTypes), Subtypes: texts[Subtype](s.Subtypes),
+			Notices: texts[NoticeKind](s.Notices),
+		},
 		RequestTimeout: showDuration(s.RequestTimeout),
 		Retry: Retry{
 			Timeout: showDuration(s.Retry.Timeout), Attempts: s.Retry.Attempts, Backoff: s.Retry.Backoff,
@@ -103,11 +113,10 @@ func (w whole) int() int { return int(max(min(float64(w), math.MaxInt32), math.M
 
 // SettingsDraft are the settings in the body of a creation or a PATCH.
 type SettingsDraft struct {
-	URL            optional[string]                      `json:"url,omitzero" doc:"https, or http where private targets are allowed; at most 2,048 bytes. One that can never be reached is refused."`
-	Description    optional[string]                      `json:"description,omitzero" doc:"For people."`
-	Events         optional[[]EventKind]                 `json:"events,omitzero" doc:"Which events; all when absent or empty."`
-	MediaTypes     optional[[]MediaType]                 `json:"mediaTypes,omitzero" doc:"Which media types; all when absent or empty."`
-	Subtypes       optional[[]Subtype]                   `json:"subtypes,omitzero" doc:"Which subtypes; all when absent or empty."`
+	URL         optional[string]  `json:"url,omitzero" doc:"https, or http where private targets are allowed; at most 2,048 bytes. One that can never be reached is refused. Notices may go to a mailto: URL of one address."`
+	Description optional[string]  `json:"description,omitzero" doc:"For people."`
+	Purpose     optional[Purpose] `json:"purpose,omitzero" doc:"interactions when absent. It cannot be changed later."`
+	FilterDraft
 	RequestTimeout optional[duration]                    `json:"requestTimeout,omitzero" doc:"Bounds a POST as a whole: 1s to 60s, and less than the server's lease; 10s when absent."`
 	Retry          optional[RetryDraft]                  `json:"retry,omitzero"`
 	Success        optional[Success]                     `json:"success,omitzero" doc:"200 when absent."`
@@ -118,6 +127,14 @@ type SettingsDraft struct {
 	Metadata       optional[[]Metadata]                  `json:"metadata,omitzero" doc:"All when absent."`
 	Headers        optional[map[string]optional[string]] `json:"headers,omitzero" doc:"Sent with every POST; those that Hookswitch sends cannot be set."`
 	FailingDraft
+}
+
+// FilterDraft says in a body which events or notices a webhook gets.
+type FilterDraft struct {
+	Events     optional[[]EventKind]  `json:"events,omitzero" doc:"Which events; all when absent or empty."`
+	MediaTypes optional[[]MediaType]  `json:"mediaTypes,omitzero" doc:"Which media types; all when absent or empty."`
+	Subtypes   optional[[]Subtype]    `json:"subtypes,omitzero" doc:"Which subtypes; all when absent or empty."`
+	Notices    optional[[]NoticeKind] `json:"notices,omitzero" doc:"Which notices, where the purpose is notices; all when absent or empty. The other three are for interactions."`
 }
 
 // RetryDraft is a schedule of redeliveries in a body.
@@ -175,6 +192,8 @@ func (d *SettingsDraft) settle(s *hook.Settings, prefix string) []hook.FieldErro
 	r := &reader{}
 	put(&s.URL, d.URL, "", same)
 	put(&s.Description, d.Description, "", same)
+	put(&s.Purpose, d.Purpose, "", purposeOf)
+	put(&s.Notices, d.Notices, nil, texts[hook.NoticeKind])
 	put(&s.Events, d.Events, nil, texts[interaction.Event])
 	put(&s.MediaTypes, d.MediaTypes, nil, texts[interaction.MediaType])
 	put(&s.Subtypes, d.Subtypes, nil, texts[interaction.Subtype])

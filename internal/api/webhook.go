@@ -283,7 +283,9 @@ func (in *updateWebhookInput) Resolve(ctx huma.Context) []error {
 // merge puts the patch into a webhook; the error is a [hook.InvalidError].
 func (in *updateWebhookInput) merge(w *hook.Webhook) error {
 	fields := applyPreset(in.patch.Preset, &w.Settings)
+	before := *w
 	fields = append(fields, in.patch.settle(&w.Settings, "body.")...)
+	fields = append(fields, keepPurpose(&before.Settings, &w.Settings)...)
 	if in.patch.Enabled.given {
 		w.SetEnabled(in.patch.Enabled.null || in.patch.Enabled.value)
 	}
@@ -357,7 +359,8 @@ type TestResult struct {
 func rowTestWebhook() row {
 	return row{
 		id: "testWebhook", tag: "webhooks", summary: "Send a test",
-		about: "Sends one signed STARTED of a made-up interaction with Hookswitch-Test: true, once, and answers what the receiver said. " +
+		about: "Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with " +
+			"Hookswitch-Test: true, once, and answers what the receiver said. " +
 			"Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.",
 		status: http.StatusOK, answer: TestResult{},
 	}

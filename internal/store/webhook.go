@@ -110,7 +110,9 @@ type webhookWrite struct {
 
 // run commits the given stages, then reads what they made of the webhook and shows it to everybody.
 func (w *webhookWrite) run(ctx context.Context, now time.Time, once *Once[*hook.Webhook], stages ...func(batch)) (*hook.Webhook, error) {
-	reset := func(batch) { w.after, w.failed, w.closes, w.notices = nil, nil, false, notices{store: w.store, now: now} }
+	reset := func(batch) {
+		w.after, w.failed, w.closes, w.notices = nil, nil, false, notices{store: w.store, now: now}
+	}
 	task := &write[*hook.Webhook]{
 		store: w.store, center: w.center, now: now, once: once,
 		stages: slices.Concat(steps{reset, changeCatalogue}, stages, w.notices.steps(), steps{w.load}), result: w.result, after: w.store.publishing(w.publish),
