@@ -32,6 +32,8 @@ type Config struct {
 	Mail      Mail
 	// MetricsWebhooks is how many webhooks have series of their own in the metrics.
 	MetricsWebhooks int
+	// NoticeQuiet is how long nothing of the kind of a notice about the same webhook follows it.
+	NoticeQuiet time.Duration
 
 	settings []Setting
 }
@@ -85,6 +87,7 @@ func keys() []key {
 		{name: "smtp", secret: true, set: into(func(c *Config) **MailServer { return &c.Mail.Server }, parseMailServer)},
 		{name: "smtp-from", set: into(func(c *Config) *mail.Address { return &c.Mail.From }, parseMailFrom)},
 		{name: "metrics-webhooks", set: into(func(c *Config) *int { return &c.MetricsWebhooks }, number(0, MetricsWebhooksMax))},
+		{name: "notice-quiet", set: into(func(c *Config) *time.Duration { return &c.NoticeQuiet }, between(hook.NoticeQuietShortest, hook.NoticeQuietLongest))},
 	}
 }
 
