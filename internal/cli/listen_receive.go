@@ -42,6 +42,7 @@ type received struct {
 	Subtype       interaction.Subtype   `json:"subtype,omitempty"`
 	InteractionID string                `json:"interactionId,omitempty"`
 	OperationID   string                `json:"operationId,omitempty"`
+	Notice        *listenNotice         `json:"notice,omitempty"`
 	Sender        sender                `json:"sender"`
 	Verified      []string              `json:"verified"`
 	Problems      []string              `json:"problems"`
@@ -88,6 +89,7 @@ func (r *listenReceiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // examination is what a look at a request has found.
 type examination struct {
 	payload            interaction.Payload
+	notice             *listenNotice // where it is none of interactions
 	verified, problems []string
 	// refusal is the status to answer with where something is wrong, or zero, and reason the code for it, as package
 	// receiver answers it.
@@ -127,6 +129,13 @@ func (r *listenReceiver) examine(header http.Header, body []byte, unread error, 
 		e.problems = append(e.problems, explainChecks(checks)...)
 	}
 	var err error
+	if isNotice(header) {
+		if e.notice, err = readNotice(body); err != nil {
+			e.problems = append(e.problems, "not a notice: "+err.Error())
+			e.refuse(http.StatusBadRequest, "malformed")
+		}
+		return e
+	}
 	if e.payload, err = interaction.Parse(body); err != nil {
 		e.problems = append(e.problems, "not the body of an interactions webhook: "+err.Error())
 		e.refuse(http.StatusBadRequest, "malformed")
@@ -163,6 +172,9 @@ func (r *listenReceiver) record(req *http.Request, at time.Time, found examinati
 		},
 	}
 	if len(found.payload.Entities) == 0 {
+		if line.Notice = found.notice; found.notice != nil && answer == http.StatusOK {
+			r.counts.acknowledged++
+		}
 		r.show(line)
 	}
 	for _, e := range found.payload.Entities {
@@ -299,7 +311,10 @@ func (r *listenReceiver) summary() string {
 func (e *received) text(p palette, verifying bool) string {
 	var b strings.Builder
 	event, kind := string(e.Event), string(e.MediaType)+"/"+string(e.Subtype)
-	if event == "" {
+	switch {
+	case e.Notice != nil:
+		event, kind = "NOTICE", e.Notice.kind()
+	case event == "":
 		event, kind = "?", "unreadable"
 	}
 	fmt.Fprintf(&b, "%s  %s  %s  %s", p.paint(dim, e.Time.Format("15:04:05.000")), p.paint(bold, fmt.Sprintf("%-8s", event)),
@@ -330,6 +345,9 @@ func (e *received) text(p palette, verifying bool) string {
 		b.WriteString("  -> " + p.paint(yellow, fmt.Sprint(e.Answer)))
 	}
 	b.WriteString("\n")
+	if e.Notice != nil {
+		b.WriteString("    " + clean(e.Notice.Data.Message) + "\n")
+	}
 	for _, problem := range e.Problems {
 		b.WriteString("    " + p.paint(red, clean(problem)) + "\n")
 	}

@@ -55,11 +55,12 @@ type webhookSettings struct {
 // the server also judges the values.
 func (a *app) settingsFlags(cmd *cobra.Command) *webhookSettings {
 	w := &webhookSettings{cmd: cmd, generated: map[string]any{}}
-	w.text("url", "the receiver's URL", "url")
+	w.text("url", "the receiver's URL; for notices also mailto:address", "url")
 	w.text("description", "what it is for", "description")
 	w.list("events", "only these events: STARTED, FINISHED", "events")
 	w.list("media", "only these media types: chat, email", "mediaTypes")
 	w.list("subtypes", "only these subtypes", "subtypes")
+	w.list("notices", "only these notices, where the purpose is notices: delivery.exhausted, webhook.failing, …", "notices")
 	w.text("preset", "a named set of settings: genesys", "preset")
 	w.text("request-timeout", "how long one POST may take, for example 10s", "requestTimeout")
 	w.text("retry-timeout", "the wait before the first redelivery, for example 5s", "retry", "timeout")
@@ -172,10 +173,12 @@ func (a *app) createWebhook(c *connection) *cobra.Command {
 		Long: `Create a webhook. Without a secret (--secret-file, or ` + secretEnv + `) the server makes one. The secret is in the answer of this
 command and never shown again.`,
 		Example: `  hookswitch webhooks create --url https://receiver.example/interactions
+  hookswitch webhooks create --url https://operators.example/notices --purpose notices
   hookswitch webhooks create --url http://127.0.0.1:8481/ --secret-file app.secret --retry-timeout 1s --retry-attempts 5 --json`,
 		Args: args(),
 	}
 	w := a.settingsFlags(cmd)
+	w.text("purpose", "interactions, or notices about the other webhooks; it cannot be changed later", "purpose")
 	w.secrets = a.secretFlags(cmd)
 	key := idempotencyFlag(cmd)
 	cmd.Flags().BoolVar(&disabled, "disabled", false, "hold its deliveries until it is enabled")
@@ -261,7 +264,7 @@ func (a *app) listWebhooks(c *connection) *cobra.Command {
 		Args:    args(),
 	}
 	l := listFlags(cmd)
-	cmd.RunE = runList(a, c, l, []string{"id", "enabled", "url", "events", "description"}, webhookRow,
+	cmd.RunE = runList(a, c, l, []string{"id", "enabled", "url", "purpose", "events", "description"}, webhookRow,
 		func(ctx context.Context, api *client.Client, query client.RequestEditorFn) (*http.Response, error) {
 			return api.ListWebhooks(ctx, nil, query)
 		})
@@ -343,8 +346,8 @@ var errNotAcknowledged = errors.New("the receiver did not acknowledge")
 func (a *app) testWebhook(c *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "test", Short: "Send one signed test to a webhook, and show what it said",
-		Long: `Send one signed STARTED of a made-up interaction, with Hookswitch-Test: true, once, and show what the receiver answered. The
-exit code is 0 only when the receiver acknowledged, and 1 when the test was made and the receiver did not.`,
+		Long: `Send one signed STARTED of a made-up interaction, or a made-up notice where the webhook is for notices, with
+Hookswitch-Test: true, once, and show what the receiver answered. The exit code is 0 only when the receiver acknowledged, and 1 when the test was made and the receiver did not.`,
 		Example: "  hookswitch webhooks test 0190a1b2-0000-7000-8000-000000000000",
 	}
 	var asJSON bool
@@ -380,20 +383,29 @@ exit code is 0 only when the receiver acknowledged, and 1 when the test was made
 }
 
 func webhookRow(w client.Webhook) []string {
-	return []string{w.Id.String(), strconv.FormatBool(w.Enabled), w.Url, joined(w.Events, "all"), textOf(w.Description)}
+	wanted := joined(w.Events, "all")
+	if w.Purpose == client.PurposeNotices {
+		wanted = joined(w.Notices, "all")
+	}
+	return []string{w.Id.String(), strconv.FormatBool(w.Enabled), w.Url, string(w.Purpose), wanted, textOf(w.Description)}
 }
 
 func webhookFields(w client.Webhook) [][2]string {
 	r := w.Retry
+	wanted := [][2]string{
+		{"events", joined(w.Events, "all")}, {"media types", joined(w.MediaTypes, "all")}, {"subtypes", joined(w.Subtypes, "all")},
+	}
+	if w.Purpose == client.PurposeNotices {
+		wanted = [][2]string{{"notices", joined(w.Notices, "all")}}
+	}
 	return slices.Concat([][2]string{
 		{"id", w.Id.String()},
 		{"url", w.Url},
 		{"description", textOf(w.Description)},
+		{"purpose", string(w.Purpose)},
 		{"enabled", enabledOf(w)},
 		{"secret", textOf(w.Secret)},
-		{"events", joined(w.Events, "all")},
-		{"media types", joined(w.MediaTypes, "all")},
-		{"subtypes", joined(w.Subtypes, "all")},
+	}, wanted, [][2]string{
 		{"request timeout", w.RequestTimeout},
 		{"retry", fmt.Sprintf("after %s, %d times, factor %v, at most %s apart, jitter %v", r.Timeout, r.Attempts, r.Backoff, r.MaxTimeout, r.Jitter)},
 		{"acknowledged by", string(w.Success)},

@@ -202,6 +202,7 @@ func TestBadValues(t *testing.T) {
 		{"otlp-endpoint", "http://c?x", "must not contain a query (?…) or a fragment (#…)"},
 		{"trace-sample", "1.5", "is not a number from 0 to 1, such as 0.1"},
 		{"trace-sample", "NaN", "is not a number from 0 to 1, such as 0.1"},
+		{"notice-quiet", "59s", "must be from 1m to 24h"},
 		{"metrics-webhooks", "-1", "must be a whole number from 0 to 10000"},
 		{"metrics-webhooks", "10001", "must be a whole number from 0 to 10000"},
 		{"metrics-webhooks", "many", "must be a whole number from 0 to 10000"},
