@@ -347,7 +347,8 @@ func (a *app) testWebhook(c *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "test", Short: "Send one signed test to a webhook, and show what it said",
 		Long: `Send one signed STARTED of a made-up interaction, or a made-up notice where the webhook is for notices, with
-Hookswitch-Test: true, once, and show what the receiver answered. The exit code is 0 only when the receiver acknowledged, and 1 when the test was made and the receiver did not.`,
+Hookswitch-Test: true, once, and show what the receiver answered. The exit code is 0 only when the receiver acknowledged, and 1
+when the test was made and the receiver did not.`,
 		Example: "  hookswitch webhooks test 0190a1b2-0000-7000-8000-000000000000",
 	}
 	var asJSON bool
