@@ -80,8 +80,9 @@ func hookNumber(t *testing.T, c *contract, text string) hook.WebhookNumber {
 // What does not fit the purpose is refused and named, and the purpose is fixed.
 func TestPurposeIsChecked(t *testing.T) {
 	h := start(t)
-	to := h.must(201, "POST", "/v1/webhooks", `{"url":"https://operators.example/","purpose":"notices"}`)["id"]
-	other := h.must(201, "POST", "/v1/webhooks", `{"url":"https://receiver.example/","purpose":"interactions"}`)["id"]
+	toNotices := h.must(201, "POST", "/v1/webhooks", `{"url":"https://operators.example/","purpose":"notices"}`)
+	toEvents := h.must(201, "POST", "/v1/webhooks", `{"url":"https://receiver.example/","purpose":"interactions"}`)
+	to, other := text(toNotices, "id"), text(toEvents, "id")
 	for _, test := range []struct{ method, path, body, field, says string }{
 		{"POST", "", `{"url":"https://a.example/","purpose":"pager"}`, "body.purpose", "must be one of"},
 		{"POST", "", `{"url":"https://a.example/","notices":["delivery.exhausted"]}`, "body.notices", `is for webhooks whose purpose is "notices"`},
@@ -89,17 +90,17 @@ func TestPurposeIsChecked(t *testing.T) {
 		{"POST", "", `{"url":"https://a.example/","purpose":"notices","batch":{"maxEvents":2}}`, "body.batch.maxEvents", "must be 1"},
 		{"POST", "", `{"url":"mailto:ops@example.com"}`, "body.url", `mailto: is for webhooks whose purpose is "notices"`},
 		{"POST", "", `{"url":"mailto:ops@example.com?subject=x","purpose":"notices"}`, "body.url", "without headers"},
-		{"PATCH", "/" + to.(string), `{"purpose":"interactions"}`, "body.purpose", "cannot be changed"},
-		{"PATCH", "/" + to.(string), `{"purpose":null}`, "body.purpose", "cannot be changed"},
-		{"PATCH", "/" + other.(string), `{"purpose":"notices"}`, "body.purpose", "cannot be changed"},
-		{"PATCH", "/" + other.(string), `{"url":"mailto:ops@example.com"}`, "body.url", "mailto: is for webhooks"},
+		{"PATCH", "/" + to, `{"purpose":"interactions"}`, "body.purpose", "cannot be changed"},
+		{"PATCH", "/" + to, `{"purpose":null}`, "body.purpose", "cannot be changed"},
+		{"PATCH", "/" + other, `{"purpose":"notices"}`, "body.purpose", "cannot be changed"},
+		{"PATCH", "/" + other, `{"url":"mailto:ops@example.com"}`, "body.url", "mailto: is for webhooks"},
 	} {
 		wrong := h.call(test.method, "/v1/webhooks"+test.path, test.body).wrong(t)
 		if len(wrong) != 1 || !strings.Contains(wrong[test.field], test.says) {
 			t.Errorf("%s: %v, want %s: …%s…", test.body, wrong, test.field, test.says)
 		}
 	}
-	h.must(200, "PATCH", "/v1/webhooks/"+to.(string), `{"purpose":"notices","url":"mailto:ops@example.com"}`)
+	h.must(200, "PATCH", "/v1/webhooks/"+to, `{"purpose":"notices","url":"mailto:ops@example.com"}`)
 }
 
 // The server's check of URLs is asked about mailto: URLs too, with their scheme.
