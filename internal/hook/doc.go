@@ -15,6 +15,7 @@
 //	event           the fact that an interaction STARTED or FINISHED, with its payload ([Event])
 //	delivery        one event on its way to one webhook ([Delivery])
 //	attempt         one POST of a delivery and what came of it ([Attempt])
+//	notice          what operators are told about a webhook, on its way to other webhooks as an event is ([Notice], [Purpose])
 //	lease           a claim on a delivery, until a time, by the one process that may send it ([Lease])
 //	serial          the internal key of a record: 64 bits, ordered by time ([Serial])
 //

@@ -4,9 +4,9 @@ import "time"
 
 // The bounds of the quiet period.
 const (
-	NoticeQuietDefault = time.Hour      // NoticeQuietDefault is the quiet period where nobody chose one.
-	NoticeQuietShortest     = time.Minute    // NoticeQuietShortest is the shortest quiet period.
-	NoticeQuietLongest     = 24 * time.Hour // NoticeQuietLongest is the longest quiet period.
+	NoticeQuietDefault  = time.Hour      // NoticeQuietDefault is the quiet period where nobody chose one.
+	NoticeQuietShortest = time.Minute    // NoticeQuietShortest is the shortest quiet period.
+	NoticeQuietLongest  = 24 * time.Hour // NoticeQuietLongest is the longest quiet period.
 )
 
 const (

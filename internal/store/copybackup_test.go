@@ -61,12 +61,12 @@ func TestBackupIsTheStore(t *testing.T) {
 // dangling counts what a store holds of something without what belongs to it; a store that is consistent holds none.
 func dangling() map[string]string {
 	return map[string]string{
-		"events without an interaction":       `SELECT count(*) FROM events e WHERE NOT EXISTS (SELECT 1 FROM interactions i WHERE i.center = e.center AND i.serial = e.interaction)`,
+		"events without an interaction":       `SELECT count(*) FROM events e WHERE e.interaction <> 0 AND NOT EXISTS (SELECT 1 FROM interactions i WHERE i.center = e.center AND i.serial = e.interaction)`,
 		"deliveries without an event":         `SELECT count(*) FROM deliveries d WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.center = d.center AND e.serial = d.event)`,
 		"attempts without an event":           `SELECT count(*) FROM attempts a WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.center = a.center AND e.serial = a.event)`,
 		"interactions without their STARTED":  `SELECT count(*) FROM interactions i WHERE started_event <> 0 AND NOT EXISTS (SELECT 1 FROM events e WHERE e.center = i.center AND e.serial = i.started_event)`,
 		"interactions without their FINISHED": `SELECT count(*) FROM interactions i WHERE finished_event <> 0 AND NOT EXISTS (SELECT 1 FROM events e WHERE e.center = i.center AND e.serial = i.finished_event)`,
-		"events neither open nor attempted": `SELECT count(*) FROM events e WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.center = e.center AND d.event = e.serial)
+		"events neither open nor attempted": `SELECT count(*) FROM events e WHERE e.interaction <> 0 AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.center = e.center AND d.event = e.serial)
 			AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.center = e.center AND a.event = e.serial AND a.failure = 0)`,
 		"followers of nothing": `SELECT count(*) FROM deliveries d WHERE state = 2 AND NOT EXISTS
 			(SELECT 1 FROM deliveries s WHERE s.center = d.center AND s.event = d.waits_for AND s.webhook = d.webhook AND s.followed = 1)`,

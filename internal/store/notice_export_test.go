@@ -12,6 +12,7 @@ const (
 	// SelectNotices is the list, and MarkNotice what every notice begins with.
 	SelectNotices = string(selectNotices)
 	MarkNotice    = string(markNotice)
+	OldNotices    = string(oldNotices)
 )
 
 // LookRarely makes the store look for notices by itself only after a time. It is called before the store runs.

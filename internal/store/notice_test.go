@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -453,6 +454,18 @@ func TestNoticesList(t *testing.T) {
 			swap(t, s, w, hook.Circuit{}, opened)
 			swap(t, s, w, opened, hook.Circuit{})
 		}
+		explain := s.Plan
+		if e.Shared {
+			explain = s.Explain
+		}
+		for _, text := range []string{store.SelectNotices, strings.Replace(store.OldNotices, "{{for update}}", "", 1)} {
+			// The arguments are written into it: PostgreSQL plans an EXPLAIN with parameters without knowing them.
+			plan, err := explain(strings.NewReplacer("$1", "1", "$2", "5", "$3", "50").Replace(text))
+			must(t, err)
+			if !strings.Contains(strings.Join(plan, "\n"), "events_notices") {
+				t.Errorf("%s is read by %q", text, plan)
+			}
+		}
 		other := contactCenter(t, s, "other")
 		if got, _, err := s.Notices(t.Context(), other.Number, store.NoticeFilter{}, store.Page{}); err != nil || len(got) != 0 {
 			t.Errorf("another contact centre sees %d: %v", len(got), err)
@@ -510,5 +523,26 @@ func TestOldNoticesAreRemoved(t *testing.T) {
 				t.Errorf("%s still holds %v: %v", table, n, err)
 			}
 		}
+	})
+}
+
+// A running store looks by itself.
+func TestNoticesAreLookedFor(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		s := e.Open(t, storetest.Before(func(s *store.Store) { s.LookRarely(10 * time.Millisecond) }),
+			storetest.With(func(o *store.Options) { o.Retention = 24 * time.Hour }))
+		w := webhook(t, s, theCenter)
+		swap(t, s, w, hook.Circuit{}, hook.OpenCircuit(moment().Add(-10*time.Minute), &w.Settings.Retry))
+		tick, deadline := time.NewTicker(10*time.Millisecond), time.NewTimer(10*time.Second)
+		defer tick.Stop()
+		defer deadline.Stop()
+		for len(told(t, s)) < 2 {
+			select {
+			case <-tick.C:
+			case <-deadline.C:
+				t.Fatal("nobody is told that the webhook fails")
+			}
+		}
+		wantTold(t, s, "webhook.circuitOpened 1 open", "webhook.failing 1 open")
 	})
 }

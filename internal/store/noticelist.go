@@ -13,8 +13,10 @@ const (
 	// lets few through.
 	noticesReadMax = 500
 	noticesLookMax = 5_000
-	// noticesPruneMax is how many old notices are removed in one transaction.
-	noticesPruneMax = 200
+	// noticesPruneEvery is how often old notices are looked for, and noticesPruneMax how many are removed in one
+	// transaction.
+	noticesPruneEvery = 10 * time.Minute
+	noticesPruneMax   = 200
 
 	selectNotices statement = `SELECT serial, operation_id, occurred_at, payload FROM events
 		WHERE center = $1 AND interaction = 0 AND serial < $2 ORDER BY serial DESC LIMIT $3`
@@ -22,6 +24,8 @@ const (
 	selectNoticeDeliveries statement = `SELECT webhook, state, attempts FROM deliveries WHERE center = $1 AND event = $2
 		UNION ALL SELECT webhook, 4, max(number) FROM attempts a WHERE center = $1 AND event = $2 AND failure = 0
 			AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.center = a.center AND d.event = a.event AND d.webhook = a.webhook) GROUP BY webhook`
+	// selectAged finds the contact centres that have old notices, in the index of notices.
+	selectAged statement = `SELECT DISTINCT center FROM events WHERE interaction = 0 AND serial < $1`
 	// oldNotices leaves those that are still to be delivered.
 	oldNotices statement = `SELECT serial FROM events e WHERE center = $1 AND interaction = 0 AND serial < $2
 		AND NOT EXISTS (SELECT 1 FROM deliveries d JOIN webhooks w ON w.center = d.center AND w.number = d.webhook
@@ -142,32 +146,45 @@ func (s *Store) readNoticeDeliveries(center hook.ContactCenterNumber, list []*No
 
 // pruneNotices removes the notices that are older than a time, a bounded number in each transaction.
 func (s *Store) pruneNotices(ctx context.Context, until time.Time) error {
-	for _, center := range s.ContactCenters() {
+	var aged []hook.ContactCenterNumber
+	err := s.engine.read(selectAged, func(r row) error {
+		var center hook.ContactCenterNumber
+		err := r(&center)
+		aged = append(aged, center)
+		return err
+	}, hook.SerialAt(until))
+	if err != nil {
+		return fmt.Errorf("look for old notices: %w", err)
+	}
+	for _, center := range aged {
 		for removed := noticesPruneMax; removed == noticesPruneMax; {
-			var old []hook.Serial
-			err := s.committer.commit(ctx, steps{
-				func(b batch) {
-					old = nil
-					b.query(oldNotices, func(r row) error {
-						var serial hook.Serial
-						err := r(&serial)
-						old = append(old, serial)
-						return err
-					}, center.Number, hook.SerialAt(until), noticesPruneMax)
-				},
-				func(b batch) {
-					for _, serial := range old {
-						b.exec(deleteNoticeAttempts, nil, center.Number, serial)
-						b.exec(deleteNoticeDeliveries, nil, center.Number, serial)
-						b.exec(deleteNotice, nil, center.Number, serial)
-					}
-				},
-			})
-			if err != nil {
+			if removed, err = s.pruneSomeNotices(ctx, center, until); err != nil {
 				return fmt.Errorf("remove old notices: %w", err)
 			}
-			removed = len(old)
 		}
 	}
 	return nil
+}
+
+func (s *Store) pruneSomeNotices(ctx context.Context, center hook.ContactCenterNumber, until time.Time) (removed int, err error) {
+	var old []hook.Serial
+	err = s.committer.commit(ctx, steps{
+		func(b batch) {
+			old = nil
+			b.query(oldNotices, func(r row) error {
+				var serial hook.Serial
+				err := r(&serial)
+				old = append(old, serial)
+				return err
+			}, center, hook.SerialAt(until), noticesPruneMax)
+		},
+		func(b batch) {
+			for _, serial := range old {
+				b.exec(deleteNoticeAttempts, nil, center, serial)
+				b.exec(deleteNoticeDeliveries, nil, center, serial)
+				b.exec(deleteNotice, nil, center, serial)
+			}
+		},
+	})
+	return len(old), err
 }

@@ -35,14 +35,15 @@ type markKey struct {
 func (s *Store) watchNotices(ctx context.Context) {
 	tick := time.NewTicker(s.noticeLook)
 	defer tick.Stop()
-	w := &noticeWatch{store: s}
+	w, pruned := &noticeWatch{store: s}, time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
 			err := w.look(ctx, now)
-			if err == nil && s.options.Retention > 0 {
+			if err == nil && s.options.Retention > 0 && now.Sub(pruned) >= noticesPruneEvery {
+				pruned = now
 				err = s.pruneNotices(ctx, now.Add(-s.options.Retention))
 			}
 			if err != nil && ctx.Err() == nil {

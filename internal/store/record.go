@@ -53,9 +53,15 @@ func (r *record) weight() int { return len(r.outcomes) }
 
 // share names the notices that it may raise: two tasks must not decide about one beside each other.
 func (r *record) share(with func(thing)) bool {
+	var last thing
 	for i := range r.outcomes {
-		if kind, w := r.tells(&r.outcomes[i]); w != nil {
-			with(noticeThing(w, kind))
+		kind, w := r.tells(&r.outcomes[i])
+		if w == nil {
+			continue
+		}
+		if th := noticeThing(w, kind); th != last { // most are about one webhook
+			with(th)
+			last = th
 		}
 	}
 	return true
@@ -81,7 +87,7 @@ func (r *record) stage(n int, b batch) (more bool) {
 		if slices.Contains(r.held, false) {
 			r.rest = append(r.rest, r.freeAll)
 		}
-		if slices.ContainsFunc(r.outcomes, func(o hook.Outcome) bool { _, w := r.tells(&o); return w != nil }) {
+		if r.telling() {
 			r.rest = append(r.rest, r.raise, r.notices.tell)
 		}
 	default:
@@ -159,6 +165,16 @@ func (r *record) tells(o *hook.Outcome) (hook.NoticeKind, *hook.Webhook) {
 		return hook.NoticeFailing, w
 	}
 	return "", nil
+}
+
+// telling reports whether an operator is told of any of the outcomes, if it changed its delivery.
+func (r *record) telling() bool {
+	for i := range r.outcomes {
+		if _, w := r.tells(&r.outcomes[i]); w != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // raise counts what is told of the outcomes that changed their delivery.
