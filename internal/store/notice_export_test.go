@@ -31,3 +31,13 @@ func (w *Watch) Look(ctx context.Context, now time.Time) error { return w.watch.
 func (s *Store) PruneNotices(ctx context.Context, until time.Time) error {
 	return s.pruneNotices(ctx, until)
 }
+
+// QueuedOutcomes is how many claims, outcomes and changes of circuits wait to be committed.
+func (s *Store) QueuedOutcomes() int { return len(s.outcomes.tickets) }
+
+// OneWriter makes the store commit claims, outcomes and changes of circuits one group after the other. It is called before the
+// store runs.
+func (s *Store) OneWriter() { s.outcomes.helpers = 0 }
+
+// Began is when the writer of those began with its group, and zero while it waits.
+func (s *Store) Began() int64 { return s.outcomes.began.Load() }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -307,7 +308,9 @@ func TestBacklogNotices(t *testing.T) {
 			record(t, s, now, acknowledges(d[0], now), acknowledges(d[1], now))
 		}
 		deliver()
-		look(t, watch, now.Add(5*time.Minute-time.Second)) // it grows older, but not as the clock goes: 2 and then 3 minutes
+		look(t, watch, now.Add(3*time.Minute+30*time.Second)) // a minute and a half: it is late, but catches up
+		wantTold(t, s, opened)
+		look(t, watch, now.Add(5*time.Minute)) // three minutes
 		wantTold(t, s, opened, "backlog.growing 1 closed")
 		look(t, watch, now.Add(6*time.Minute))
 		look(t, watch, now.Add(30*time.Minute))
@@ -380,7 +383,77 @@ func TestNoticeFaults(t *testing.T) {
 		s.Faulty.Fail(storetest.BeforeCommit, 1, hook.ErrUnavailable)
 		wantError(t, watch.Look(t.Context(), now.Add(5*time.Minute)), hook.ErrUnavailable)
 		look(t, watch, now.Add(5*time.Minute))
+		look(t, watch, now.Add(4*time.Hour)) // what was recorded a second time was not counted
 		wantTold(t, s, "delivery.exhausted 1 closed", "webhook.circuitOpened 1 open", "webhook.failing 1 open")
+	})
+}
+
+// Tasks of one transaction that raise the same notice decide one after the other.
+func TestNoticesOfOneGroup(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		const count = 30
+		var closed atomic.Bool
+		gate := make(chan struct{})
+		s := e.Open(t, still(), storetest.Before(func(s *store.Store) {
+			s.OneWriter()
+			s.Watch(&store.Spy{Before: func(int) {
+				if closed.Load() {
+					<-gate
+				}
+			}})
+		}))
+		now := moment()
+		w, flapping := webhook(t, s, theCenter), webhook(t, s, theCenter)
+		claimed := many(t, s, now, w, count)
+		var wg sync.WaitGroup
+		begin := func(f func() error) {
+			waits := s.QueuedOutcomes()
+			wg.Go(func() {
+				if err := f(); err != nil {
+					t.Error(err)
+				}
+			})
+			for s.QueuedOutcomes() <= waits && closed.Load() {
+				runtime.Gosched()
+			}
+		}
+		closed.Store(true)
+		wg.Go(func() { // which holds up the rest, so that they make a group
+			if _, err := s.Record(t.Context(), now, nil); err != nil {
+				t.Error(err)
+			}
+		})
+		for s.Began() == 0 {
+			runtime.Gosched()
+		}
+		opened := hook.OpenCircuit(now, &w.Settings.Retry)
+		for _, step := range [][2]hook.Circuit{{{}, opened}, {opened, {}}, {{}, opened}} {
+			begin(func() error {
+				if ok, err := s.SwapCircuit(t.Context(), flapping.Number, step[0], step[1]); err != nil || !ok {
+					return fmt.Errorf("the circuit does not become %+v: %w", step[1], err)
+				}
+				return nil
+			})
+		}
+		for _, d := range claimed {
+			begin(func() error {
+				_, err := s.Record(t.Context(), now, []hook.Outcome{exhausts(d, now)})
+				return err
+			})
+		}
+		closed.Store(false)
+		close(gate)
+		wg.Wait()
+		kinds := map[hook.NoticeKind]int{}
+		for _, n := range notices(t, s, store.NoticeFilter{}) {
+			c, err := hook.ParseNotice(n.Payload)
+			must(t, err)
+			kinds[c.Kind()]++
+		}
+		want := map[hook.NoticeKind]int{hook.NoticeCircuitOpened: 1, hook.NoticeCircuitClosed: 1, hook.NoticeExhausted: 1}
+		if diff := cmp.Diff(want, kinds); diff != "" {
+			t.Errorf("notices (-want +got):\n%s", diff)
+		}
 	})
 }
 
