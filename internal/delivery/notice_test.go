@@ -97,7 +97,7 @@ func TestOperatorsAreTold(t *testing.T) {
 			}
 			told[c.Type] = c
 			if c.Kind() == hook.NoticeExhausted {
-				for i := range hook.CircuitFailuresMax {
+				for i := range hook.BreakerFailuresDefault {
 					n.accept(t, begin(1+i))
 				}
 			}

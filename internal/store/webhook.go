@@ -176,7 +176,7 @@ func (w *webhookWrite) modify(b batch, now time.Time, change func(*hook.Webhook)
 
 // raise notes what an operator is told of the change.
 func (w *webhookWrite) raise(next *hook.Webhook) {
-	if hook.ClosesCircuit(w.after, next) {
+	if w.closes {
 		next.Circuit = hook.Circuit{}
 		w.notices.add(happening{kind: hook.NoticeCircuitClosed, webhook: next, times: 1})
 	}
