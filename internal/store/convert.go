@@ -84,6 +84,8 @@ func assignNumber(dest any, v int64) bool {
 		*d = hook.State(v)
 	case *hook.DeliveryState:
 		*d = hook.DeliveryState(v)
+	case *hook.ReplayState:
+		*d = hook.ReplayState(v)
 	case *hook.Failure:
 		*d = hook.Failure(v)
 	default:

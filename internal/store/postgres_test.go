@@ -115,6 +115,9 @@ func explain(t *testing.T, s *storetest.Opened, calls map[string][]any) {
 		if inOrder.MatchString(text) && !strings.Contains(text, " IN (") && strings.Contains(all, "Sort") {
 			t.Errorf("%s\nsorts, and does not read an index in the order of the list:\n\t%s", text, all)
 		}
+		if want, ok := map[string]string{store.WalkExhausted: "deliveries_exhausted_by_webhook on deliveries", store.WalkEvents: "events_pkey on events"}[text]; ok && (!strings.Contains(all, want) || strings.Contains(all, "Sort") && text == store.WalkExhausted) {
+			t.Errorf("a replay does not walk along an index:\n\t%s", all)
+		}
 		if text == store.ClaimDue && (!regexp.MustCompile(`deliveries_due on deliveries\n\s+Index Cond: .*due_at <= `).MatchString(all) || strings.Contains(all, "Sort")) {
 			t.Errorf("a claim does not read the index of what is due, in its order:\n\t%s", all)
 		}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hookswitch/hookswitch/interaction"
@@ -11,8 +13,8 @@ import (
 
 const (
 	selectAttemptCount statement = `SELECT count(*), coalesce(max(number), 0) FROM attempts WHERE center = $1 AND event = $2 AND webhook = $3`
-	selectPayload      statement = `SELECT payload FROM events WHERE center = $1 AND serial = $2`
-	selectOpen         statement = `SELECT state, lease, due_at FROM deliveries WHERE center = $1 AND event = $2 AND webhook = $3 {{for update}}`
+	selectPayload      statement = `SELECT length(payload) FROM events WHERE center = $1 AND serial = $2`
+	selectOpen         statement = `SELECT state, lease, due_at, attempts FROM deliveries WHERE center = $1 AND event = $2 AND webhook = $3 {{for update}}`
 	// lockLife keeps changes and other replays of the interaction away until this one is committed.
 	lockLife     statement = `SELECT started_event, finished_event FROM interactions WHERE center = $1 AND serial = $2 {{for update}}`
 	lockNotice   statement = `SELECT serial FROM events WHERE center = $1 AND serial = $2 {{for update}}`
@@ -37,7 +39,7 @@ func (s *Store) ReplayDelivery(ctx context.Context, center hook.ContactCenterNum
 	if webhook.Deleted() {
 		return nil, &hook.ConflictError{Verb: "replay", State: "deleted", Detail: "the webhook of this delivery was deleted"}
 	}
-	r := &replay{store: s, webhook: webhook, event: event, now: now}
+	r := &singleReplay{store: s, actor: hook.ActorOf(ctx), replay: replay{webhook: webhook, event: event, now: now}}
 	w := &write[*Delivery]{
 		store: s, center: center, now: now, once: once, result: r.result, after: r.count,
 		stages: steps{r.read, r.lockLife, r.readOpen, r.order, r.reopen, r.show},
@@ -45,23 +47,89 @@ func (s *Store) ReplayDelivery(ctx context.Context, center hook.ContactCenterNum
 	return w.run(ctx)
 }
 
-// replay is one delivery on its way back into the open set.
+// singleReplay is the replay of one delivery that somebody asked for.
+type singleReplay struct {
+	replay
+	store *Store
+	actor hook.Actor
+	found *hook.Event
+	shown *Delivery
+}
+
+func (r *singleReplay) read(b batch) {
+	r.replay, r.found, r.shown = replay{webhook: r.webhook, event: r.event, now: r.now, failed: r.notFound()}, nil, nil
+	b.query(selectEvent, func(row row) error {
+		e, err := r.store.scanEvent(row)
+		r.found, r.failed, r.kind, r.interaction, r.id = e, nil, e.Kind, e.Interaction, e.InteractionID
+		return err
+	}, r.webhook.ContactCenter, r.event)
+}
+
+func (r *singleReplay) show(b batch) {
+	if r.failed != nil {
+		return
+	}
+	if r.kind == hook.KindNotice {
+		r.shown = r.showNotice()
+	} else {
+		q := newSelect(selectOpenDeliveries, "d.center", r.webhook.ContactCenter)
+		q.where("d.event = %s AND d.webhook = %s", r.event, r.webhook.Number)
+		b.query(q.text(""), func(row row) (err error) {
+			r.shown, err = r.store.scanOpenDelivery(row)
+			return err
+		}, q.args...)
+	}
+	type state struct {
+		State    string `json:"state"`
+		Attempts int    `json:"attempts"`
+	}
+	r.failed = r.store.audit(b, r.now, auditEntry{
+		center: r.webhook.ContactCenter, actor: r.actor, action: "delivery.replay", subject: hook.NewDeliveryID(r.event, r.webhook.Number).String(),
+		before: state{r.was().String(), r.made()}, after: state{hook.DeliveryPending.String(), r.made()},
+	})
+}
+
+// showNotice is the delivery of a notice, which lists do not know.
+func (r *singleReplay) showNotice() *Delivery {
+	d := &Delivery{
+		key: hook.DeliveryKey{Event: r.event, Webhook: r.webhook.Number}, Webhook: r.webhook.ID, Operation: r.found.OperationID,
+		State: hook.DeliveryPending, AttemptsMade: r.made(), NextAttemptAt: r.now,
+	}
+	d.fill(encode(kindList(), hook.KindNotice), milli(r.found.OccurredAt))
+	return d
+}
+
+// count counts a replay that was committed.
+func (r *singleReplay) count() {
+	if r.failed == nil {
+		r.store.metrics.replayed.Inc()
+	}
+}
+
+func (r *singleReplay) result() (*Delivery, error) { return r.shown, r.failed }
+
+// replay is one delivery on its way back into the open set. Its stages are lockLife, readOpen, order and reopen; those of many may be
+// executed beside each other (see [replayBatch]).
 type replay struct {
-	store   *Store
 	webhook *hook.Webhook
 	event   hook.Serial
 	now     time.Time
+	// kind, interaction and id are those of the event.
+	kind        interaction.Event
+	interaction hook.Serial
+	id          hook.InteractionID
+	// states are those that may be replayed; nil are all that can be.
+	states []hook.DeliveryState
 
-	found    *hook.Event
-	attempts struct{ count, last int }
-	own      openRow
-	started  hook.Serial
-	finished hook.Serial
-	later    openRow // the FINISHED of a STARTED
-	waits    bool
-	followed bool
-	failed   error
-	shown    *Delivery
+	payloadBytes int
+	attempts     struct{ count, last int }
+	own          openRow
+	started      hook.Serial
+	finished     hook.Serial
+	other        openRow // the FINISHED of a STARTED, or the STARTED of a FINISHED
+	waits        bool
+	followed     bool
+	failed       error
 }
 
 // openRow is what the open set says of a delivery; its state is zero when the delivery is not there.
@@ -69,70 +137,94 @@ type openRow struct {
 	state hook.DeliveryState
 	lease int64
 	due   int64
+	// attempts are those that were made; the log may have lost them.
+	attempts int
 }
 
-func (o *openRow) scan(r row) error { return r(&o.state, &o.lease, &o.due) }
+func (o *openRow) scan(r row) error { return r(&o.state, &o.lease, &o.due, &o.attempts) }
 
 // busy reports whether somebody may be sending it now.
 func (o *openRow) busy(now time.Time) bool {
 	return o.state == hook.DeliveryPending && o.lease != 0 && o.due > milli(now)
 }
 
-func (r *replay) read(b batch) {
-	*r = replay{store: r.store, webhook: r.webhook, event: r.event, now: r.now}
-	b.query(selectEvent, func(row row) (err error) {
-		r.found, err = r.store.scanEvent(row)
-		return err
-	}, r.webhook.ContactCenter, r.event)
+// was is the state before the replay; readOpen must have found the delivery.
+func (r *replay) was() hook.DeliveryState {
+	if r.own.state == 0 {
+		return hook.DeliveryDelivered
+	}
+	return r.own.state
 }
 
+// made is how many attempts were made.
+func (r *replay) made() int { return max(r.attempts.last, r.own.attempts) }
+
 func (r *replay) lockLife(b batch) {
-	if r.found == nil {
-		r.failed = r.notFound()
-		return
-	}
-	if r.found.Kind == hook.KindNotice { // which has no interaction; this keeps its removal away
+	switch {
+	case r.failed != nil:
+	case r.kind == hook.KindNotice: // which has no interaction; this keeps its removal away
 		b.query(lockNotice, func(row row) error { return row(new(hook.Serial)) }, r.webhook.ContactCenter, r.event)
-		return
+	default:
+		b.at(binary.BigEndian.Uint64(r.id.UUID[:])) // as changes of interactions take their locks
+		b.query(lockLife, func(row row) error { return row(&r.started, &r.finished) }, r.webhook.ContactCenter, r.interaction)
 	}
-	b.query(lockLife, func(row row) error { return row(&r.started, &r.finished) }, r.webhook.ContactCenter, r.found.Interaction)
 }
 
 func (r *replay) notFound() error {
 	return fmt.Errorf("delivery %s: %w", hook.NewDeliveryID(r.event, r.webhook.Number), hook.ErrNotFound)
 }
 
-// readOpen reads what the order depends on, now that nobody else can change it.
+// readOpen reads what the order depends on, now that nobody else can change it, and locks what order will change.
 func (r *replay) readOpen(b batch) {
 	if r.failed != nil {
 		return
 	}
+	b.at(uint64(r.event))
 	b.query(selectAttemptCount, func(row row) error { return row(&r.attempts.count, &r.attempts.last) },
 		r.webhook.ContactCenter, r.event, r.webhook.Number)
-	b.query(selectPayload, func(row row) error { return row(&r.found.Payload) }, r.webhook.ContactCenter, r.event)
+	b.query(selectPayload, func(row row) error { return row(&r.payloadBytes) }, r.webhook.ContactCenter, r.event)
 	b.query(selectOpen, r.own.scan, r.webhook.ContactCenter, r.event, r.webhook.Number)
-	if r.found.Kind == interaction.EventStarted && r.finished != 0 {
-		b.query(selectOpen, r.later.scan, r.webhook.ContactCenter, r.finished, r.webhook.Number)
+	if other := r.otherEvent(); other != 0 {
+		b.at(uint64(other))
+		b.query(selectOpen, r.other.scan, r.webhook.ContactCenter, other, r.webhook.Number)
+	}
+}
+
+// otherEvent is the FINISHED of a STARTED, or the STARTED of a FINISHED; zero where there is none.
+func (r *replay) otherEvent() hook.Serial {
+	switch r.kind {
+	case interaction.EventStarted:
+		return r.finished
+	case interaction.EventFinished:
+		return r.started
+	default:
+		return 0
 	}
 }
 
 // order makes a FINISHED wait for its STARTED, whichever of the two is replayed.
 func (r *replay) order(b batch) {
+	later := r.other
+	if r.kind == interaction.EventFinished {
+		later = openRow{}
+	}
 	switch {
 	case r.failed != nil:
 	case r.own.state == 0 && r.attempts.count == 0:
 		r.failed = r.notFound()
 	case r.own.state == hook.DeliveryPending || r.own.state == hook.DeliveryWaiting:
 		r.failed = &hook.ConflictError{Verb: "replay", State: "pending", Detail: "the delivery is still being tried; only a delivered or exhausted one can be replayed"}
-	case len(r.found.Payload) == 0:
+	case r.payloadBytes == 0:
 		r.failed = &hook.ConflictError{Verb: "replay", State: "removed", Detail: "the payload of its event is older than the contact centre's retention.payloads and was removed; there is nothing left to send"}
-	case r.later.busy(r.now):
+	case r.states != nil && !slices.Contains(r.states, r.was()):
+		r.failed = &hook.ConflictError{Verb: "replay", State: r.was().String(), Detail: "another state was asked for"}
+	case later.busy(r.now):
 		r.failed = &hook.ConflictError{Verb: "replay", State: "pending", Detail: "the FINISHED of this interaction is being sent now; try again when it is done"}
-	case r.later.state == hook.DeliveryPending:
+	case later.state == hook.DeliveryPending:
 		r.followed = true
 		b.exec(holdFinished, nil, r.webhook.ContactCenter, r.finished, r.webhook.Number, r.event)
-	case r.found.Kind == interaction.EventFinished:
-		b.exec(followOne, func(n int64) { r.waits = n > 0 }, r.webhook.ContactCenter, r.started, r.webhook.Number)
+	case r.kind == interaction.EventFinished:
+		b.exec(followOne, func(n int64) { r.waits = r.waits || n > 0 }, r.webhook.ContactCenter, r.started, r.webhook.Number)
 	}
 }
 
@@ -144,31 +236,7 @@ func (r *replay) reopen(b batch) {
 	if r.waits {
 		state, due, waitsFor = hook.DeliveryWaiting, time.Time{}, r.started
 	}
+	b.at(uint64(r.event))
 	b.exec(reopenDelivery, nil, r.webhook.ContactCenter, r.event, r.webhook.Number, int64(state), milli(due), waitsFor,
-		flag(r.followed), r.attempts.last)
+		flag(r.followed), r.made())
 }
-
-// count counts a replay that was committed.
-func (r *replay) count() {
-	if r.failed == nil {
-		r.store.metrics.replayed.Inc()
-	}
-}
-
-func (r *replay) show(b batch) {
-	if r.failed == nil && r.found.Kind == hook.KindNotice {
-		r.shown = &Delivery{key: hook.DeliveryKey{Event: r.event, Webhook: r.webhook.Number}, Webhook: r.webhook.ID, Operation: r.found.OperationID, State: hook.DeliveryPending, AttemptsMade: r.attempts.last, NextAttemptAt: r.now}
-		r.shown.fill(encode(kindList(), hook.KindNotice), milli(r.found.OccurredAt))
-		return
-	}
-	if r.failed == nil {
-		q := newSelect(selectOpenDeliveries, "d.center", r.webhook.ContactCenter)
-		q.where("d.event = %s AND d.webhook = %s", r.event, r.webhook.Number)
-		b.query(q.text(""), func(row row) (err error) {
-			r.shown, err = r.store.scanOpenDelivery(row)
-			return err
-		}, q.args...)
-	}
-}
-
-func (r *replay) result() (*Delivery, error) { return r.shown, r.failed }

@@ -240,7 +240,7 @@ func checkSearches(t *testing.T, s *storetest.Opened, all []*store.Delivery, int
 				for _, c := range []choice{one, two, three} {
 					c.set(&f)
 				}
-				if f != both(f, one) || f != both(f, two) || f != both(f, three) {
+				if f != set(f, one) || f != set(f, two) || f != set(f, three) {
 					continue // two of them set one field
 				}
 				var want []hook.DeliveryID
@@ -261,8 +261,8 @@ func checkSearches(t *testing.T, s *storetest.Opened, all []*store.Delivery, int
 	}
 }
 
-// both is a filter with a choice's field set anew.
-func both(f store.DeliveryFilter, c choice) store.DeliveryFilter {
+// set is a filter with a choice's field set anew.
+func set(f store.DeliveryFilter, c choice) store.DeliveryFilter {
 	c.set(&f)
 	return f
 }

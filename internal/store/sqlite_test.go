@@ -423,6 +423,7 @@ func exercise(t *testing.T, s *storetest.Opened, l *lane) {
 	replay(t, s, now, taken[1].ID())
 	deliver(t, s, now, w)
 	deliver(t, s, now, w)
+	exerciseReplays(t, s, w, now)
 	_, err = s.Due(t.Context())
 	must(t, err)
 	s.PruneAnswers(t.Context(), now)

@@ -78,6 +78,7 @@ type Store struct {
 	audits    serials // those of the audit log are apart: no event's key depends on them
 	arrivals  arrivals
 	metrics   *metrics
+	replays   replayRuns
 	// noticeLook is noticeLookEvery, but in tests.
 	noticeLook time.Duration
 }
@@ -107,6 +108,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	s := &Store{options: o, engine: e, metrics: m, noticeLook: noticeLookEvery}
 	s.arrivals.wanted, s.catalogue.behind = make(chan struct{}, 1), make(chan struct{}, 1)
+	s.replays.wake = make(chan struct{}, 1)
 	s.startCommitters()
 	if err := s.start(time.Now()); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -188,6 +190,7 @@ func (s *Store) Run(ctx context.Context) error {
 	wg.Go(func() { s.supervise(ctx) })
 	wg.Go(func() { s.followOthers(ctx) })
 	wg.Go(func() { s.watchNotices(ctx) })
+	wg.Go(func() { s.runReplays(ctx) })
 	wg.Go(func() { s.keepRetention(ctx) })
 	wg.Wait()
 	return nil
