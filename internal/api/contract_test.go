@@ -123,6 +123,7 @@ func TestContract(t *testing.T) {
 	hookID := c.webhooks(t)
 	c.deliveries(t, hookID)
 	c.notices(t, hookID)
+	c.replays(t, hookID)
 	c.rest(t)
 	for _, o := range operations(t, h) {
 		pattern := o.method + " " + o.path

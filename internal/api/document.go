@@ -42,6 +42,7 @@ func (s *Server) config() huma.Config {
 				{Name: "interactions", Description: "Chats and secure e-mails."},
 				{Name: "webhooks", Description: "Third parties' receivers and their settings."},
 				{Name: "deliveries", Description: "Events on their way to webhooks."},
+				{Name: "replays", Description: "Many deliveries of a webhook, made again after an outage."},
 				{Name: "events", Description: "Everything that happened, in order, to be read instead of received."},
 				{Name: "notices", Description: "What operators were told about webhooks that fail."},
 				{Name: "contact centres", Description: "The tenants; for admin keys."},

@@ -100,6 +100,17 @@ func TestInvalid(t *testing.T) {
 			method: "PATCH", path: "/v1/webhooks/" + webhook, body: `{"retry":{"maxTimeout":"1s"},"url":null,"secret":"0123456789abcdef","preset":"x","concurrency":"a"}`,
 			want: []string{"body.retry.maxTimeout", "body.url", "body.secret", "body.preset", "body.concurrency"},
 		},
+		"replay: everything": {
+			path: "/v1/replays", body: `{"webhookId":"nope","from":"yesterday","to":"","states":["pending","lost"],"events":["BEGUN"],"mediaTypes":"fax","rate":0,"dryRun":"yes","colour":1}`,
+			want: []string{
+				"body.webhookId", "body.from", "body.to", "body.states[0]", "body.states[1]", "body.events[0]", "body.mediaTypes", "body.rate", "body.dryRun", "body.colour",
+			},
+		},
+		"replay: nothing given": {path: "/v1/replays", body: `{}`, want: []string{"body.webhookId", "body.from"}},
+		"replay: an empty range, held, too fast": {
+			path: "/v1/replays", body: `{"webhookId":"` + webhook + `","from":"2026-11-22T16:00:00Z","to":"2026-11-22T16:00:00Z","states":["held"],"rate":100001}`,
+			want: []string{"body.to", "body.states[0]", "body.rate"},
+		},
 		"contact centre": {path: "/v1/contact-centers", body: `{"id":"A B","name":"` + long + `","x":1}`, want: []string{"body.id", "body.name", "body.x"}},
 	} {
 		t.Run(name, func(t *testing.T) {

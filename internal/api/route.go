@@ -15,9 +15,9 @@ import (
 type row struct {
 	id, tag, summary, about string
 	access                  access
-	// status and answer are those of success; a nil answer has no body.
-	status int
-	answer any
+	// status and answer are those of success; a nil answer has no body. alsoStatus is another one, or zero.
+	status, alsoStatus int
+	answer             any
 	// body is the request's, or nil.
 	body any
 	// bodyBytesMax is its limit; zero means the usual one.
@@ -121,6 +121,11 @@ func (s *Server) responses(method, path string, r *row) map[string]*huma.Respons
 		}}
 	}
 	out := map[string]*huma.Response{strconv.Itoa(r.status): success}
+	if r.alsoStatus != 0 {
+		also := *success
+		also.Description = http.StatusText(r.alsoStatus)
+		out[strconv.Itoa(r.alsoStatus)] = &also
+	}
 	mediaType, schema := typeProblem, s.registry().Schema(reflect.TypeFor[Problem](), true, "")
 	if strings.HasPrefix(path, nexusPrefix) {
 		mediaType, schema = typeJSON, s.registry().Schema(reflect.TypeFor[NexusAnswer](), true, "")

@@ -113,6 +113,18 @@ func deliveryStates() []hook.DeliveryState {
 	return []hook.DeliveryState{hook.DeliveryPending, hook.DeliveryDelivered, hook.DeliveryExhausted, hook.DeliveryHeld}
 }
 
+// ReplayState is the state of a replay in the API's JSON.
+type ReplayState string
+
+// Schema returns the states of a replay.
+func (ReplayState) Schema(r huma.Registry) *huma.Schema {
+	var names []string
+	for _, s := range hook.ReplayStates() {
+		names = append(names, s.String())
+	}
+	return enum(r, "ReplayState", "finished: its range is passed; cancelled: it was ended before.", names)
+}
+
 // Failure is what went wrong in an attempt, in the API's JSON.
 type Failure string
 

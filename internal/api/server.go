@@ -150,6 +150,12 @@ func (s *Server) routes() {
 	route(s, "GET /v1/deliveries", rowListDeliveries(), s.listDeliveries)
 	route(s, "GET /v1/deliveries/{id}", rowGetDelivery(), s.getDelivery)
 	route(s, "POST /v1/deliveries/{id}/replay", rowReplayDelivery(), s.replayDelivery)
+	route(s, "POST /v1/replays", rowCreateReplay(), s.createReplay)
+	route(s, "GET /v1/replays", rowListReplays(), s.listReplays)
+	route(s, "GET /v1/replays/{id}", rowGetReplay(), s.getReplay)
+	route(s, "POST /v1/replays/{id}/pause", rowPauseReplay(), s.pauseReplay)
+	route(s, "POST /v1/replays/{id}/resume", rowResumeReplay(), s.resumeReplay)
+	route(s, "POST /v1/replays/{id}/cancel", rowCancelReplay(), s.cancelReplay)
 	route(s, "GET /v1/events", rowListEvents(), s.listEvents)
 	route(s, "GET /v1/notices", rowListNotices(), s.listNotices)
 
