@@ -28,6 +28,7 @@ const adminKey = "hsk_of-the-scripts-0123456789"
 //	field PATH NAME    sets a variable to a field of the JSON document that was printed last
 //	post BODY HEADERS STATUS   posts two files to the receiver, which answers so, or is "dropped"
 //	delivered ID       waits until the server has recorded that a delivery was delivered
+//	count STATE N      waits until so many deliveries are in a state
 //	server [flags]     starts a server on a fresh store, with HOOKSWITCH_SERVER and HOOKSWITCH_ADMIN_KEY set for the client commands
 //	receiver [flags]   starts `listen` and sets $RECEIVER to its URL
 //	await PATTERN      waits until the receiver's output matches
@@ -51,7 +52,7 @@ func TestScripts(t *testing.T) {
 			)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"cli": runWithin, "code": runCode, "field": setField, "post": post, "delivered": awaitDelivered,
+			"cli": runWithin, "code": runCode, "field": setField, "post": post, "delivered": awaitDelivered, "count": awaitCount,
 			"server": startServer, "receiver": startReceiver, "await": awaitReceiver, "collect": collectReceiver, "end": end, "said": awaitServer,
 			"postgres": func(ts *testscript.TestScript, _ bool, args []string) { ts.Setenv(args[0], pgtest.Database(t)) },
 		},
@@ -211,4 +212,21 @@ func awaitDelivered(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s is not delivered", args[0])
+}
+
+// awaitCount asks until so many deliveries are in a state.
+func awaitCount(ts *testscript.TestScript, _ bool, args []string) {
+	env := []string{"HOOKSWITCH_SERVER=" + ts.Getenv("HOOKSWITCH_SERVER"), "HOOKSWITCH_ADMIN_KEY=" + adminKey}
+	stdout := ""
+	for limit := time.Now().Add(awaitMax); time.Now().Before(limit); {
+		var code int
+		var stderr string
+		if code, stdout, stderr = run(scriptTester{ts}, env, "", "deliveries", "list", "--all", "--state", args[0], "--json"); code != 0 {
+			ts.Fatalf("deliveries list: %s", stderr)
+		}
+		if fmt.Sprint(strings.Count(stdout, `"operationId"`)) == args[1] {
+			return
+		}
+	}
+	ts.Fatalf("not %s are %s: %s", args[1], args[0], stdout)
 }
