@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -106,7 +107,7 @@ func TestReplayOfARange(t *testing.T) {
 	if got := h.ended(text(first.object(t), "id")); text(got, "matched") != "7" || text(got, "replayed") != "7" || text(got, "skipped") != "0" {
 		t.Errorf("replayed %v", got)
 	}
-	if again := h.call("POST", "/v1/replays", body+`}`, "Idempotency-Key", "k"); string(again.body) != string(first.body) || again.status != 202 {
+	if again := h.call("POST", "/v1/replays", body+`}`, "Idempotency-Key", "k"); !bytes.Equal(again.body, first.body) || again.status != 202 {
 		t.Errorf("again: %d %s", again.status, again.body)
 	}
 	if n := len(items(h.must(200, "GET", "/v1/replays", ""), "items")); n != 2 {
@@ -123,7 +124,7 @@ func TestReplayRefused(t *testing.T) {
 	webhook := text(h.must(201, "POST", "/v1/webhooks", `{"url":"https://a.example"}`), "id")
 	h.exhaust(30)
 	for _, state := range []string{"pending", "held"} {
-		r := h.call("POST", "/v1/replays", fmt.Sprintf(`{"webhookId":"%s",%s,"states":["exhausted","%s"]}`, webhook, longRange, state))
+		r := h.call("POST", "/v1/replays", fmt.Sprintf(`{"webhookId":%q,%s,"states":["exhausted",%q]}`, webhook, longRange, state))
 		if why := r.wrong(t)["body.states[1]"]; r.status != 422 || !strings.Contains(why, "still to be made") {
 			t.Errorf("%s: %d %s", state, r.status, r.body)
 		}

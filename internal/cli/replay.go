@@ -247,6 +247,7 @@ func (p *replayProgress) verdict(r *client.Replay) error {
 		p.app.tell(fmt.Sprintf("Somebody paused the replay. To let it go on: hookswitch replay resume %s\n", r.Id))
 	case client.ReplayStateCancelled:
 		return fmt.Errorf("the replay %s was cancelled after %d deliveries", r.Id, r.Replayed)
+	case client.ReplayStateRunning, client.ReplayStateFinished:
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 const watchedID = "0190a1b2-0000-7000-8000-000000000001"
 
 func watched(state string, progress float64) string {
-	return fmt.Sprintf(`{"id":"%s","webhookId":"%s","state":"%s","progress":%v,"matched":300,"replayed":290,"skipped":10,"states":["exhausted"]}`,
+	return fmt.Sprintf(`{"id":%q,"webhookId":%q,"state":%q,"progress":%v,"matched":300,"replayed":290,"skipped":10,"states":["exhausted"]}`,
 		watchedID, watchedID, state, progress)
 }
 

@@ -17,6 +17,7 @@
 //	attempt         one POST of a delivery and what came of it ([Attempt])
 //	notice          what operators are told about a webhook, on its way to other webhooks as an event is ([Notice], [Purpose])
 //	lease           a claim on a delivery, until a time, by the one process that may send it ([Lease])
+//	replay          make a delivered or exhausted delivery pending again: one, or those of a range ([Replay])
 //	serial          the internal key of a record: 64 bits, ordered by time ([Serial])
 //
 // # An interaction

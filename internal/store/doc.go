@@ -18,6 +18,8 @@
 //     goes on from there (I7).
 //  7. [Store.Events] gives every reader every event once, in one order, in which nothing appears behind a cursor that was
 //     given, and no FINISHED before its STARTED. What is not below the horizon of transactions that have ended waits.
+//  8. A replay of a range makes each delivery that it comes to pending in the transaction that moves it past that delivery: so
+//     each once, whatever fails, and on however many nodes.
 //
 // # Group commit
 //

@@ -60,7 +60,7 @@ func (r *singleReplay) read(b batch) {
 	r.replay, r.found, r.shown = replay{webhook: r.webhook, event: r.event, now: r.now, failed: r.notFound()}, nil, nil
 	b.query(selectEvent, func(row row) error {
 		e, err := r.store.scanEvent(row)
-		r.found, r.failed, r.kind, r.interaction, r.id = e, nil, e.Kind, e.Interaction, e.InteractionID
+		r.found, r.failed, r.kind, r.life.serial, r.id = e, nil, e.Kind, e.Interaction, e.InteractionID
 		return err
 	}, r.webhook.ContactCenter, r.event)
 }
@@ -114,18 +114,16 @@ type replay struct {
 	webhook *hook.Webhook
 	event   hook.Serial
 	now     time.Time
-	// kind, interaction and id are those of the event.
-	kind        interaction.Event
-	interaction hook.Serial
-	id          hook.InteractionID
+	// kind and id are those of the event, and life is the interaction with both of its events, once it is locked.
+	kind interaction.Event
+	id   hook.InteractionID
+	life life
 	// states are those that may be replayed; nil are all that can be.
 	states []hook.DeliveryState
 
 	payloadBytes int
 	attempts     struct{ count, last int }
 	own          openRow
-	started      hook.Serial
-	finished     hook.Serial
 	other        openRow // the FINISHED of a STARTED, or the STARTED of a FINISHED
 	waits        bool
 	followed     bool
@@ -166,7 +164,7 @@ func (r *replay) lockLife(b batch) {
 		b.query(lockNotice, func(row row) error { return row(new(hook.Serial)) }, r.webhook.ContactCenter, r.event)
 	default:
 		b.at(binary.BigEndian.Uint64(r.id.UUID[:])) // as changes of interactions take their locks
-		b.query(lockLife, func(row row) error { return row(&r.started, &r.finished) }, r.webhook.ContactCenter, r.interaction)
+		b.query(lockLife, func(row row) error { return row(&r.life.started, &r.life.finished) }, r.webhook.ContactCenter, r.life.serial)
 	}
 }
 
@@ -194,9 +192,9 @@ func (r *replay) readOpen(b batch) {
 func (r *replay) otherEvent() hook.Serial {
 	switch r.kind {
 	case interaction.EventStarted:
-		return r.finished
+		return r.life.finished
 	case interaction.EventFinished:
-		return r.started
+		return r.life.started
 	default:
 		return 0
 	}
@@ -222,9 +220,9 @@ func (r *replay) order(b batch) {
 		r.failed = &hook.ConflictError{Verb: "replay", State: "pending", Detail: "the FINISHED of this interaction is being sent now; try again when it is done"}
 	case later.state == hook.DeliveryPending:
 		r.followed = true
-		b.exec(holdFinished, nil, r.webhook.ContactCenter, r.finished, r.webhook.Number, r.event)
+		b.exec(holdFinished, nil, r.webhook.ContactCenter, r.life.finished, r.webhook.Number, r.event)
 	case r.kind == interaction.EventFinished:
-		b.exec(followOne, func(n int64) { r.waits = r.waits || n > 0 }, r.webhook.ContactCenter, r.started, r.webhook.Number)
+		b.exec(followOne, func(n int64) { r.waits = r.waits || n > 0 }, r.webhook.ContactCenter, r.life.started, r.webhook.Number)
 	}
 }
 
@@ -234,7 +232,7 @@ func (r *replay) reopen(b batch) {
 	}
 	state, due, waitsFor := hook.DeliveryPending, r.now, hook.Serial(0)
 	if r.waits {
-		state, due, waitsFor = hook.DeliveryWaiting, time.Time{}, r.started
+		state, due, waitsFor = hook.DeliveryWaiting, time.Time{}, r.life.started
 	}
 	b.at(uint64(r.event))
 	b.exec(reopenDelivery, nil, r.webhook.ContactCenter, r.event, r.webhook.Number, int64(state), milli(due), waitsFor,

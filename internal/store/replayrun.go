@@ -244,7 +244,7 @@ func (x *replayBatch) begin() {
 	x.byEvent = make(map[hook.Serial]*replay, len(x.walk.found))
 	for _, f := range x.walk.found {
 		r := &replay{
-			webhook: x.walk.of.Webhook, event: f.event, now: x.now, kind: f.kind, interaction: f.interaction, id: f.id, states: x.walk.of.Filter.States,
+			webhook: x.walk.of.Webhook, event: f.event, now: x.now, kind: f.kind, life: life{serial: f.interaction}, id: f.id, states: x.walk.of.Filter.States,
 		}
 		x.list, x.byEvent[f.event] = append(x.list, r), r
 	}
@@ -262,7 +262,7 @@ func (x *replayBatch) order(b batch, r *replay) {
 	if r.failed != nil || r.kind != interaction.EventFinished {
 		return
 	}
-	if started := x.byEvent[r.started]; started != nil && started.failed == nil {
+	if started := x.byEvent[r.life.started]; started != nil && started.failed == nil {
 		r.waits, started.followed = true, true
 	}
 }

@@ -351,7 +351,7 @@ func TestReplaysSurviveFailures(t *testing.T) {
 		lives(t, s, now, many)
 		exhaustAll(t, s, now, w)
 		r := beginReplay(t, s, now, w, draft(now, rate(1_000)))
-		next, more, err := now, true, error(nil)
+		next, more := now, true
 		for round := 0; more; round++ {
 			switch round % 4 {
 			case 0:
@@ -361,6 +361,7 @@ func TestReplaysSurviveFailures(t *testing.T) {
 			case 2:
 				s.Faulty.Fail(storetest.AfterCommit, 1, hook.ErrUnavailable)
 			}
+			var err error
 			if next, more, err = s.StepReplay(t.Context(), theCenter, r.ID, next); err != nil {
 				wantError(t, err, hook.ErrUnavailable)
 				next, more = now.Add(time.Duration(round+1)*time.Second), true
@@ -597,7 +598,7 @@ func TestReplaysAreLogged(t *testing.T) {
 		}
 		list, err := s.Texts(`SELECT after FROM audit WHERE action = 'replay.finish'`)
 		must(t, err)
-		if want := fmt.Sprintf(`{"webhookId":"%s","from":"%s","to":"%s","states":["exhausted"],"state":"finished","matched":1,"replayed":1,"skipped":0}`,
+		if want := fmt.Sprintf(`{"webhookId":%q,"from":%q,"to":%q,"states":["exhausted"],"state":"finished","matched":1,"replayed":1,"skipped":0}`,
 			w.ID, made.Filter.From.Format(time.RFC3339Nano), made.Filter.To.Format(time.RFC3339Nano)); len(list) != 1 || list[0] != want {
 			t.Errorf("logged %s, want %s", list, want)
 		}
