@@ -28,7 +28,6 @@ func unaudited() map[string]string {
 		"POST /v1/interactions/{id}/return": interaction,
 		"POST /v1/interactions/{id}/stop":   interaction,
 		"POST /v1/webhooks/{id}/test":       "nothing is changed",
-		"POST /v1/deliveries/{id}/replay":   "TODO: with replays",
 	}
 }
 
@@ -43,6 +42,11 @@ func (h *harness) changes() map[string]func() (path, body string) {
 		return path + rest
 	}
 	hooked := func(rest string) string { return "/v1/webhooks/" + h.secretive() + rest }
+	replayed := func(rest string) string { // slowly enough to be changed
+		webhook := h.secretive()
+		h.exhaust(5)
+		return "/v1/replays/" + text(h.must(202, "POST", "/v1/replays", `{"webhookId":"`+webhook+`",`+longRange+`,"rate":1}`), "id") + rest
+	}
 	return map[string]func() (path, body string){
 		"POST /v1/interactions": func() (string, string) { return "/v1/interactions", `{"mediaType":"chat","subtype":"SMS"}` },
 		"POST /v1/interactions/batch": func() (string, string) {
@@ -69,9 +73,19 @@ func (h *harness) changes() map[string]func() (path, body string) {
 			h.must(200, "POST", path+"/disable", "")
 			return path + "/enable", ""
 		},
-		"POST /v1/webhooks/{id}/test":     func() (string, string) { return hooked("/test"), "" },
-		"POST /v1/contact-centers":        func() (string, string) { return "/v1/contact-centers", `{"id":"audited"}` },
-		"PATCH /v1/contact-centers/{id}":  func() (string, string) { return "/v1/contact-centers/default", `{"name":"Audited"}` },
+		"POST /v1/webhooks/{id}/test":    func() (string, string) { return hooked("/test"), "" },
+		"POST /v1/contact-centers":       func() (string, string) { return "/v1/contact-centers", `{"id":"audited"}` },
+		"PATCH /v1/contact-centers/{id}": func() (string, string) { return "/v1/contact-centers/default", `{"name":"Audited"}` },
+		"POST /v1/replays": func() (string, string) {
+			return "/v1/replays", `{"webhookId":"` + h.secretive() + `",` + longRange + `}`
+		},
+		"POST /v1/replays/{id}/pause":  func() (string, string) { return replayed("/pause"), "" },
+		"POST /v1/replays/{id}/cancel": func() (string, string) { return replayed("/cancel"), "" },
+		"POST /v1/replays/{id}/resume": func() (string, string) {
+			path := replayed("")
+			h.must(200, "POST", path+"/pause", "")
+			return path + "/resume", ""
+		},
 		"POST /v1/deliveries/{id}/replay": func() (string, string) { return "/v1/deliveries/" + h.exhausted() + "/replay", "" },
 	}
 }
@@ -165,15 +179,12 @@ func TestEveryChangeIsAudited(t *testing.T) {
 		}
 		after, _ := h.audit("")
 		reason, excepted := reasons[pattern]
-		logged := len(after) - len(before)
+		logged := byAdmin(after) - byAdmin(before) // what the server does meanwhile is its own
 		switch {
 		case !excepted && logged == 0:
-			t.Errorf("%s is not in the audit log", pattern)
-		case excepted && logged > 0 && !strings.HasPrefix(reason, "TODO"):
+			t.Errorf("%s is not in the audit log, with the key that was used", pattern)
+		case excepted && logged > 0:
 			t.Errorf("%s is in the audit log, and should not be: %s", pattern, reason)
-		}
-		if named := byAdmin(after) - byAdmin(before); named != logged {
-			t.Errorf("%s: %d of %d entries name the actor", pattern, named, logged)
 		}
 	}
 	_, raw := h.audit("")

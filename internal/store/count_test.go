@@ -99,6 +99,7 @@ func TestReadingCountsNothing(t *testing.T) {
 		}
 		const report = "/v1/contact-centers/{id}/retention/report" // is asked to count, and does so by keys, of few interactions at a time
 		known[report] = "default"
+		known["/v1/replays/{id}"] = beginReplay(t, s, now, hooked, draft(now, dry)).ID.String()
 		var document struct{ Paths map[string]map[string]any }
 		must(t, json.Unmarshal(get("/openapi.json").Body.Bytes(), &document))
 		asked := 0
