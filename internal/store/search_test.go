@@ -169,8 +169,12 @@ func TestSearchesAgree(t *testing.T) {
 		}
 		now := start.Add(time.Minute)
 		attempts := []hook.Attempt{
-			{Status: 200}, {Status: 200}, {Status: 503, Failure: hook.FailureStatus}, {Status: 500, Failure: hook.FailureStatus},
-			{Failure: hook.FailureTimeout}, {Status: 200, Failure: hook.FailureBroken},
+			{Status: 200},
+			{Status: 200},
+			{Status: 503, Failure: hook.FailureStatus},
+			{Status: 500, Failure: hook.FailureStatus},
+			{Failure: hook.FailureTimeout},
+			{Status: 200, Failure: hook.FailureBroken},
 		}
 		for range 4 {
 			for _, w := range webhooks[:2] {
