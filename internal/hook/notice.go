@@ -263,7 +263,7 @@ func (n *Notice) fix() string {
 	id := n.Webhook.ID.String()
 	switch n.Kind {
 	case NoticeExhausted:
-		return "hookswitch deliveries list --state exhausted --webhook " + id
+		return fmt.Sprintf("hookswitch webhooks test %s && hookswitch replay --webhook %s --from 720h --dry-run", id, id)
 	case NoticeFailing, NoticeCircuitOpened:
 		return "hookswitch webhooks test " + id
 	case NoticeDisabled:
