@@ -69,16 +69,18 @@ func judge(t testing.TB, s *storetest.Opened, now time.Time, changes ...hook.Cha
 	return results
 }
 
-// change makes changes that must all be possible and returns the last interaction.
-func change(t testing.TB, s *storetest.Opened, now time.Time, changes ...hook.Change) *hook.Interaction {
+// change makes changes that must all be possible, as many at a time as a caller may, and returns the last interaction.
+func change(t testing.TB, s *storetest.Opened, now time.Time, changes ...hook.Change) (last *hook.Interaction) {
 	t.Helper()
-	results := judge(t, s, now, changes...)
-	for i, r := range results {
-		if r.Err != nil {
-			t.Fatalf("change %d, %s: %v", i, changes[i].Op, r.Err)
+	for some := range slices.Chunk(changes, hook.ChangesMax) {
+		for i, r := range judge(t, s, now, some...) {
+			if r.Err != nil {
+				t.Fatalf("change %d, %s: %v", i, some[i].Op, r.Err)
+			}
+			last = r.Interaction
 		}
 	}
-	return results[len(results)-1].Interaction
+	return last
 }
 
 // webhook makes an enabled webhook of the contact centre.
