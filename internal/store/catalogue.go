@@ -37,20 +37,24 @@ const (
 // theirs are old, and two such changes are made one after the other.
 func changeCatalogue(b batch) { b.exec(bumpCatalogue, nil) }
 
-// check fails with errStale when another process has changed what is stored.
+// check fails with errStale when what is stored is not what is in memory now, before the tasks of the group decide by it. Should it be
+// read anew before the answer is there, some of them may have decided by what it was: the answer is compared with that, too.
 func (c *catalogue) check(b batch) {
-	b.query(selectCatalogue, c.compare)
+	c.mu.RLock()
+	decided := c.version
+	c.mu.RUnlock()
+	b.query(selectCatalogue, func(r row) error { return c.compare(r, decided) })
 }
 
 // compare fails with errStale when other processes have changed more than circuits. Those decide nothing in a group, so that it is
 // not begun anew for them: they are read beside it.
-func (c *catalogue) compare(r row) error {
+func (c *catalogue) compare(r row, decided int64) error {
 	var version, circuits int64
 	if err := r(&version, &circuits); err != nil {
 		return err
 	}
 	stale, behind := c.differs(version, circuits)
-	if stale {
+	if stale || version != decided {
 		return errStale
 	}
 	if behind {
