@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/hookswitch/hookswitch/client"
@@ -58,60 +59,26 @@ attempts of a delivery, not only at the last. What is rare may take a while to f
 }
 
 func (a *app) getDelivery(c *connection) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use: "get delivery-id", Short: "Show a delivery with all its attempts",
+	return aboutOne(a, c, "delivery-id", &cobra.Command{
+		Use: "get", Short: "Show a delivery with all its attempts",
 		Long:    "Show a delivery with all its attempts: when each was made, how long it took and what the receiver answered.",
 		Example: "  hookswitch deliveries get 0190a1b2-0000-7000-8000-000000000000",
-		Args:    args("delivery-id"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			id, err := parseID(given[0])
-			if err != nil {
-				return err
-			}
-			api, err := c.open()
-			if err != nil {
-				return err
-			}
-			raw, err := c.ask(func() (*http.Response, error) { return api.GetDelivery(cmd.Context(), id, nil) })
-			if err != nil {
-				return err
-			}
-			return showOne(a, raw, asJSON, deliveryFields)
-		},
-	}
-	jsonFlag(cmd, &asJSON)
-	return cmd
+	}, deliveryFields, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
+		return api.GetDelivery(ctx, id, nil)
+	})
 }
 
 func (a *app) replayDelivery(c *connection) *cobra.Command {
-	var asJSON bool
 	cmd := &cobra.Command{
-		Use: "replay delivery-id", Short: "Deliver again",
+		Use: "replay", Short: "Deliver again",
 		Long: `Give a delivered or exhausted delivery a new budget of attempts. The body and the operation id stay the same, so the receiver can
-tell the duplicate. One that is still pending is a conflict (exit code 4).`,
-		Example: `  hookswitch deliveries replay 0190a1b2-0000-7000-8000-000000000000
-  hookswitch deliveries list --state exhausted --all --json | jq -r '.items[].id' | xargs -n1 hookswitch deliveries replay`,
-		Args: args("delivery-id"),
+tell the duplicate. One that is still pending is a conflict (exit code 4). ` + "`hookswitch replay`" + ` makes many again.`,
+		Example: "  hookswitch deliveries replay 0190a1b2-0000-7000-8000-000000000000",
 	}
 	key := idempotencyFlag(cmd)
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		id, err := parseID(given[0])
-		if err != nil {
-			return err
-		}
-		api, err := c.open()
-		if err != nil {
-			return err
-		}
-		raw, err := c.ask(func() (*http.Response, error) { return api.ReplayDelivery(cmd.Context(), id, nil, key()) })
-		if err != nil {
-			return err
-		}
-		return showOne(a, raw, asJSON, deliveryFields)
-	}
-	jsonFlag(cmd, &asJSON)
-	return cmd
+	return aboutOne(a, c, "delivery-id", cmd, deliveryFields, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
+		return api.ReplayDelivery(ctx, id, nil, key())
+	})
 }
 
 func deliveryRow(d client.Delivery) []string {

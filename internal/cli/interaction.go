@@ -200,30 +200,13 @@ nothing. Stopping a NEW interaction is a conflict (exit code 4).`,
 }
 
 func (a *app) getInteraction(c *connection) *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use: "get interaction-id", Short: "Show an interaction",
+	return aboutOne(a, c, "interaction-id", &cobra.Command{
+		Use: "get", Short: "Show an interaction",
 		Long:    "Show an interaction. It stays readable after it was stopped, until its retention ends.",
 		Example: "  hookswitch interactions get 8e09e19f-b8ba-4db0-b6e7-dfc8a7776176 --json",
-		Args:    args("interaction-id"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			id, err := parseID(given[0])
-			if err != nil {
-				return err
-			}
-			api, err := c.open()
-			if err != nil {
-				return err
-			}
-			raw, err := c.ask(func() (*http.Response, error) { return api.GetInteraction(cmd.Context(), id, nil) })
-			if err != nil {
-				return err
-			}
-			return showOne(a, raw, asJSON, interactionFields)
-		},
-	}
-	jsonFlag(cmd, &asJSON)
-	return cmd
+	}, interactionFields, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
+		return api.GetInteraction(ctx, id, nil)
+	})
 }
 
 func (a *app) listInteractions(c *connection) *cobra.Command {

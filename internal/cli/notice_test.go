@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"errors"
 	"io"
 	"log"
 	"mime"
@@ -30,10 +31,9 @@ func startMailbox(t *testing.T) (m mailbox, address string) {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	t.Cleanup(func() {
-		if err := server.Close(); err != nil {
+		if err := errors.Join(server.Close(), <-ended); err != nil {
 			t.Errorf("close the mail server: %v", err)
 		}
-		<-ended
 	})
 	return m, listener.Addr().String()
 }

@@ -39,10 +39,10 @@ func (a *app) replayCommand() *cobra.Command {
 	c := a.connectionFlags(cmd)
 	cmd.AddCommand(
 		a.listReplays(c),
-		replayAction(a, c, &cobra.Command{
+		aboutOne(a, c, "replay-id", &cobra.Command{
 			Use: "show", Short: "Show a replay", Long: "Show a replay: how far it is, and what it has done so far.",
 			Example: "  hookswitch replay show 0190a1b2-0000-7000-8000-000000000001 --json",
-		}, func(ctx context.Context, api *client.Client, id uuid.UUID, _ client.RequestEditorFn) (*http.Response, error) {
+		}, replayFields, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
 			return api.GetReplay(ctx, id, nil)
 		}),
 		a.steerReplay(c, "pause", "Pause a replay", "Pause a running replay. Nothing more is replayed; what is pending by then goes out.",
@@ -273,33 +273,9 @@ type replayCall func(context.Context, *client.Client, uuid.UUID, client.RequestE
 func (a *app) steerReplay(c *connection, verb, short, long string, call replayCall) *cobra.Command {
 	cmd := &cobra.Command{Use: verb, Short: short, Long: long, Example: "  hookswitch replay " + verb + " 0190a1b2-0000-7000-8000-000000000001"}
 	key := idempotencyFlag(cmd)
-	return replayAction(a, c, cmd, func(ctx context.Context, api *client.Client, id uuid.UUID, _ client.RequestEditorFn) (*http.Response, error) {
+	return aboutOne(a, c, "replay-id", cmd, replayFields, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
 		return call(ctx, api, id, key())
 	})
-}
-
-// replayAction is a command about one replay.
-func replayAction(a *app, c *connection, cmd *cobra.Command, call replayCall) *cobra.Command {
-	var asJSON bool
-	cmd.Use += " replay-id"
-	cmd.Args = args("replay-id")
-	jsonFlag(cmd, &asJSON)
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		id, err := parseID(given[0])
-		if err != nil {
-			return err
-		}
-		api, err := c.open()
-		if err != nil {
-			return err
-		}
-		raw, err := c.ask(func() (*http.Response, error) { return call(cmd.Context(), api, id, nil) })
-		if err != nil {
-			return err
-		}
-		return showOne(a, raw, asJSON, replayFields)
-	}
-	return cmd
 }
 
 func replayRow(r client.Replay) []string {

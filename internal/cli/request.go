@@ -202,6 +202,33 @@ func runList[T any](a *app, c *connection, l *listing, header []string, row func
 	}
 }
 
+// oneCall asks something of one record.
+type oneCall func(context.Context, *client.Client, uuid.UUID) (*http.Response, error)
+
+// aboutOne makes a command that asks something of the record that its argument names; the answer is printed as the fields of a T.
+func aboutOne[T any](a *app, c *connection, argument string, cmd *cobra.Command, fields func(T) [][2]string, call oneCall) *cobra.Command {
+	var asJSON bool
+	cmd.Use += " " + argument
+	cmd.Args = args(argument)
+	jsonFlag(cmd, &asJSON)
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		id, err := parseID(given[0])
+		if err != nil {
+			return err
+		}
+		api, err := c.open()
+		if err != nil {
+			return err
+		}
+		raw, err := c.ask(func() (*http.Response, error) { return call(cmd.Context(), api, id) })
+		if err != nil {
+			return err
+		}
+		return showOne(a, raw, asJSON, fields)
+	}
+	return cmd
+}
+
 // showOne prints a record: the document, or its fields.
 func showOne[T any](a *app, raw []byte, asJSON bool, fields func(T) [][2]string) error {
 	if asJSON {

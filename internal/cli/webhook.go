@@ -271,35 +271,8 @@ func (a *app) listWebhooks(c *connection) *cobra.Command {
 	return cmd
 }
 
-// webhookAction is a command about one webhook; its answer is printed as the fields of a T.
-func webhookAction[T any](
-	a *app, c *connection, cmd *cobra.Command, fields func(T) [][2]string,
-	call func(context.Context, *client.Client, uuid.UUID) (*http.Response, error),
-) *cobra.Command {
-	var asJSON bool
-	cmd.Use += " webhook-id"
-	cmd.Args = args("webhook-id")
-	jsonFlag(cmd, &asJSON)
-	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		id, err := parseID(given[0])
-		if err != nil {
-			return err
-		}
-		api, err := c.open()
-		if err != nil {
-			return err
-		}
-		raw, err := c.ask(func() (*http.Response, error) { return call(cmd.Context(), api, id) })
-		if err != nil {
-			return err
-		}
-		return showOne(a, raw, asJSON, fields)
-	}
-	return cmd
-}
-
 func (a *app) getWebhook(c *connection) *cobra.Command {
-	return webhookAction(a, c, &cobra.Command{
+	return aboutOne(a, c, "webhook-id", &cobra.Command{
 		Use: "get", Short: "Show a webhook with all its settings",
 		Long:    "Show a webhook with all its settings. The secret is not shown.",
 		Example: "  hookswitch webhooks get 0190a1b2-0000-7000-8000-000000000000 --json",
@@ -314,7 +287,7 @@ func (a *app) switchWebhook(
 ) *cobra.Command {
 	cmd := &cobra.Command{Use: verb, Short: short, Long: long, Example: "  hookswitch webhooks " + verb + " 0190a1b2-0000-7000-8000-000000000000"}
 	key := idempotencyFlag(cmd)
-	return webhookAction(a, c, cmd, webhookFields, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
+	return aboutOne(a, c, "webhook-id", cmd, webhookFields, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
 		return call(ctx, api, id, key())
 	})
 }

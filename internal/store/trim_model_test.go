@@ -144,7 +144,7 @@ func (m *model) report(rt *rapid.T, p hook.RetentionPolicy) {
 
 // counted counts interactions, events, deliveries and attempts.
 func (m *model) counted(rt *rapid.T) []int {
-	list, err := m.s.Numbers(fmt.Sprintf(`SELECT count(*) FROM interactions WHERE center = %[1]d UNION ALL SELECT count(*) FROM events WHERE center = %[1]d
+	list, err := m.s.Numbers(fmt.Sprintf(`SELECT count(*) FROM interactions WHERE center = %[1]d UNION ALL SELECT count(*) FROM events WHERE center = %[1]d AND interaction <> 0
 		UNION ALL SELECT count(*) FROM (SELECT event, webhook FROM attempts WHERE center = %[1]d UNION SELECT event, webhook FROM deliveries WHERE center = %[1]d) AS d
 		UNION ALL SELECT count(*) FROM attempts WHERE center = %[1]d`, m.center))
 	if err != nil {

@@ -191,6 +191,7 @@ func TestSampling(t *testing.T) {
 func TestCollectorInTrouble(t *testing.T) {
 	release := make(chan struct{})
 	hanging := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer awaitEnd(t) // of the exporter, which was told not to wait for what is left
 	defer hanging.Close()
 	defer close(release)
 	tr := newTracer(t, hanging.URL, 1, nil)
@@ -213,6 +214,16 @@ func TestCollectorInTrouble(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), "did not take spans") || !strings.Contains(log.String(), "count=1") {
 		t.Errorf("the log says %q", log.String())
+	}
+}
+
+// awaitEnd waits until nothing runs any more that the test has begun.
+func awaitEnd(t *testing.T) {
+	t.Helper()
+	for limit := time.Now().Add(time.Minute); goleak.Find() != nil; {
+		if time.Now().After(limit) {
+			t.Fatal("the exporter does not end")
+		}
 	}
 }
 
