@@ -96,8 +96,8 @@ func (c *circuitSwap) tells() hook.NoticeKind {
 // raise counts the change, or reads what is stored if it was not made.
 func (c *circuitSwap) raise(b batch) {
 	c.notices.list = nil
-	if c.swapped {
-		after := *c.webhook
+	if w, ok := c.store.WebhookByNumber(c.webhook.Number); ok && c.swapped { // another node may have changed it since
+		after := *w
 		after.Circuit = c.to
 		c.notices.add(happening{kind: c.tells(), webhook: &after, times: 1})
 	}

@@ -41,3 +41,6 @@ func (s *Store) OneWriter() { s.outcomes.helpers = 0 }
 
 // Began is when the writer of those began with its group, and zero while it waits.
 func (s *Store) Began() int64 { return s.outcomes.began.Load() }
+
+// RetryDelivery is what is done with a delivery whose attempt failed.
+const RetryDelivery = string(retryDelivery)

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -31,9 +33,6 @@ const (
 		AND NOT EXISTS (SELECT 1 FROM deliveries d JOIN webhooks w ON w.center = d.center AND w.number = d.webhook
 			WHERE d.center = e.center AND d.event = e.serial AND d.state + 0 IN (1, 2) AND w.deleted_at = 0)
 		ORDER BY serial LIMIT $3 {{for update}}`
-	deleteNoticeAttempts   statement = `DELETE FROM attempts WHERE center = $1 AND event = $2`
-	deleteNoticeDeliveries statement = `DELETE FROM deliveries WHERE center = $1 AND event = $2`
-	deleteNotice           statement = `DELETE FROM events WHERE center = $1 AND serial = $2`
 )
 
 // Notice is a notice as it is listed.
@@ -157,8 +156,8 @@ func (s *Store) pruneNotices(ctx context.Context, until time.Time) error {
 		return fmt.Errorf("look for old notices: %w", err)
 	}
 	for _, center := range aged {
-		for removed := noticesPruneMax; removed == noticesPruneMax; {
-			if removed, err = s.pruneSomeNotices(ctx, center, until); err != nil {
+		for found := noticesPruneMax; found == noticesPruneMax; {
+			if found, err = s.pruneSomeNotices(ctx, center, until); err != nil {
 				return fmt.Errorf("remove old notices: %w", err)
 			}
 		}
@@ -166,11 +165,12 @@ func (s *Store) pruneNotices(ctx context.Context, until time.Time) error {
 	return nil
 }
 
-func (s *Store) pruneSomeNotices(ctx context.Context, center hook.ContactCenterNumber, until time.Time) (removed int, err error) {
+func (s *Store) pruneSomeNotices(ctx context.Context, center hook.ContactCenterNumber, until time.Time) (found int, err error) {
 	var old []hook.Serial
+	var needed map[hook.Serial]bool
 	err = s.committer.commit(ctx, steps{
 		func(b batch) {
-			old = nil
+			old, needed = nil, map[hook.Serial]bool{}
 			b.query(oldNotices, func(r row) error {
 				var serial hook.Serial
 				err := r(&serial)
@@ -178,12 +178,23 @@ func (s *Store) pruneSomeNotices(ctx context.Context, center hook.ContactCenterN
 				return err
 			}, center, hook.SerialAt(until), noticesPruneMax)
 		},
+		func(b batch) { // again, now that no replay can change it: one may have been committed while this waited for its lock
+			byKeys(center, int64(math.MaxInt64), old, func(args []any) {
+				b.query(withKeys(selectNeeding), func(r row) error {
+					var serial hook.Serial
+					err := r(&serial)
+					needed[serial] = true
+					return err
+				}, args...)
+			})
+		},
 		func(b batch) {
-			for _, serial := range old {
-				b.exec(deleteNoticeAttempts, nil, center, serial)
-				b.exec(deleteNoticeDeliveries, nil, center, serial)
-				b.exec(deleteNotice, nil, center, serial)
-			}
+			free := slices.DeleteFunc(slices.Clone(old), func(serial hook.Serial) bool { return needed[serial] })
+			byKeys(center, nil, free, func(args []any) {
+				b.exec(withKeys(deleteAttempts), nil, args...)
+				b.exec(withKeys(deleteDeliveries), nil, args...)
+				b.exec(withKeys(deleteEvents), nil, args...)
+			})
 		},
 	})
 	return len(old), err

@@ -70,6 +70,9 @@ func (w *noticeWatch) look(ctx context.Context, now time.Time) error {
 		for _, h := range some {
 			n.add(h)
 		}
+		if len(n.list) == 0 {
+			continue // all is about webhooks of which nobody is told
+		}
 		if err := w.store.committer.commit(ctx, n.steps()); err != nil {
 			return fmt.Errorf("raise notices: %w", err)
 		}

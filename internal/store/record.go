@@ -45,21 +45,30 @@ type record struct {
 	// held says which outcomes changed their delivery; followed which could not because a FINISHED follows it.
 	held, followed []bool
 	// rest are the stages for what is not usual.
-	rest    steps
+	rest steps
+	// told are the outcomes that an operator is told of, if they changed their delivery. Where the task was asked what it shares with
+	// others, it keeps to what it named, also if the webhooks' settings change meanwhile.
+	told    []toldOutcome
+	named   bool
 	notices notices
+}
+
+// toldOutcome is an outcome that an operator is told of.
+type toldOutcome struct {
+	index   int
+	kind    hook.NoticeKind
+	webhook *hook.Webhook
 }
 
 func (r *record) weight() int { return len(r.outcomes) }
 
 // share names the notices that it may raise: two tasks must not decide about one beside each other.
 func (r *record) share(with func(thing)) bool {
+	r.findTold()
+	r.named = true
 	var last thing
-	for i := range r.outcomes {
-		kind, w := r.tells(&r.outcomes[i])
-		if w == nil {
-			continue
-		}
-		if th := noticeThing(w, kind); th != last { // most are about one webhook
+	for _, o := range r.told {
+		if th := noticeThing(o.webhook, o.kind); th != last { // most are about one webhook
 			with(th)
 			last = th
 		}
@@ -71,6 +80,9 @@ func (r *record) stage(n int, b batch) (more bool) {
 	switch n {
 	case 0:
 		r.recorded, r.rest = hook.Recorded{}, nil
+		if !r.named {
+			r.findTold()
+		}
 		r.held, r.followed = make([]bool, len(r.outcomes)), make([]bool, len(r.outcomes))
 		for i := range r.outcomes {
 			resolve(b, &r.outcomes[i], &r.held[i])
@@ -87,7 +99,7 @@ func (r *record) stage(n int, b batch) (more bool) {
 		if slices.Contains(r.held, false) {
 			r.rest = append(r.rest, r.freeAll)
 		}
-		if r.telling() {
+		if len(r.told) > 0 {
 			r.rest = append(r.rest, r.raise, r.notices.tell)
 		}
 	default:
@@ -167,31 +179,31 @@ func (r *record) tells(o *hook.Outcome) (hook.NoticeKind, *hook.Webhook) {
 	return "", nil
 }
 
-// telling reports whether an operator is told of any of the outcomes, if it changed its delivery.
-func (r *record) telling() bool {
+// findTold finds the outcomes that are told: few, and mostly none.
+func (r *record) findTold() {
+	r.told = r.told[:0]
 	for i := range r.outcomes {
-		if _, w := r.tells(&r.outcomes[i]); w != nil {
-			return true
+		if kind, w := r.tells(&r.outcomes[i]); w != nil {
+			r.told = append(r.told, toldOutcome{i, kind, w})
 		}
 	}
-	return false
 }
 
-// raise counts what is told of the outcomes that changed their delivery.
+// raise counts what is told of the outcomes that changed their delivery, about each webhook as it is now.
 func (r *record) raise(b batch) {
 	r.notices.list = nil
-	for i := range r.outcomes {
-		o := &r.outcomes[i]
-		kind, w := r.tells(o)
-		if w == nil || !r.held[i] {
+	for _, t := range r.told {
+		w, ok := r.notices.store.WebhookByNumber(t.webhook.Number)
+		if !ok || !r.held[t.index] {
 			continue
 		}
+		o := &r.outcomes[t.index]
 		e := o.Delivery.Event
 		detail := hook.NoticeDetail{Delivery: o.Delivery.ID(), Interaction: e.InteractionID, Event: e.Kind, Attempt: o.Attempt}
-		if kind == hook.NoticeFailing {
+		if t.kind == hook.NoticeFailing {
 			detail.GivesUpAt = w.Settings.Retry.GivesUpAt(o)
 		}
-		r.notices.add(happening{kind: kind, webhook: w, times: 1, detail: detail})
+		r.notices.add(happening{kind: t.kind, webhook: w, times: 1, detail: detail})
 	}
 	r.notices.count(b)
 }

@@ -1,0 +1,162 @@
+package store_test
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/store"
+	"github.com/hookswitch/hookswitch/internal/store/storetest"
+)
+
+// What was held back about a webhook that is gone, or waits for one that gets notices, is no reason to write: a look that tells
+// nothing makes no transaction.
+func TestLookThatTellsNothingWritesNothing(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		var begun atomic.Int64
+		s, now := e.Open(t, still(), storetest.Before(func(s *store.Store) {
+			s.Watch(&store.Spy{Before: func(int) { begun.Add(1) }})
+		})), moment()
+		w, to := webhook(t, s, theCenter), webhook(t, s, theCenter, forNotices())
+		opened := hook.OpenCircuit(now, &w.Settings.Retry)
+		for range 2 { // of which the second is held back
+			swap(t, s, w, hook.Circuit{}, opened)
+			swap(t, s, w, opened, hook.Circuit{})
+		}
+		must(t, s.DeleteWebhook(t.Context(), theCenter, w.ID, now))
+		swap(t, s, to, hook.Circuit{}, hook.OpenCircuit(now, &to.Settings.Retry))
+		before, watch := begun.Load(), store.NewWatch(s.Store)
+		for i := range 3 { // the notices to the other one wait, and grow older
+			look(t, watch, now.Add(time.Duration(i+2)*time.Hour))
+		}
+		if n := begun.Load() - before; n != 0 {
+			t.Errorf("%d transactions about nothing", n)
+		}
+	})
+}
+
+// Nobody is told of a webhook that another node has deleted a moment ago.
+func TestNoNoticesAboutWebhooksThatAnotherNodeDeleted(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		if !e.Shared {
+			return // there is no other node
+		}
+		s, now := e.Open(t, still()), moment()
+		other := s.Join(t)
+		w := webhook(t, s, theCenter)
+		_, err := other.Webhook(t.Context(), theCenter, w.ID) // which makes that it knows the webhook
+		must(t, err)
+		must(t, s.DeleteWebhook(t.Context(), theCenter, w.ID, now))
+		swap(t, other, w, hook.Circuit{}, hook.OpenCircuit(now, &w.Settings.Retry))
+		wantTold(t, s)
+	})
+}
+
+// A notice that is replayed in the moment in which it would be removed stays until it is delivered.
+func TestNoticeThatIsReplayedIsNotRemoved(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		if !e.Shared {
+			return // one writer removes or replays
+		}
+		s, now := e.Open(t, still()), moment()
+		var pruning sync.WaitGroup
+		var armed atomic.Bool
+		pruned := make(chan error, 1)
+		replaying := s.Join(t, storetest.Before(func(n *store.Store) {
+			n.Watch(&store.Spy{Statement: func(text string, _ []any) {
+				// The replay has locked the notice in the stage before: now the other node begins to remove it, and waits.
+				if text != store.ReopenDelivery || !armed.CompareAndSwap(true, false) {
+					return
+				}
+				pruning.Go(func() { pruned <- s.PruneNotices(t.Context(), now.Add(time.Hour)) })
+				waitForLock(t, s)
+			}})
+		}))
+		w, to := webhook(t, s, theCenter), webhook(t, s, theCenter, forNotices())
+		swap(t, s, w, hook.Circuit{}, hook.OpenCircuit(now, &w.Settings.Retry))
+		now = now.Add(time.Minute)
+		d := claimOne(t, s, now, to)
+		record(t, s, now, acknowledges(d, now))
+		_, err := replaying.Webhook(t.Context(), theCenter, to.ID) // which makes that it knows the webhook
+		must(t, err)
+		armed.Store(true)
+		replay(t, replaying, now, d.ID())
+		pruning.Wait()
+		must(t, <-pruned)
+		if armed.Load() {
+			t.Fatal("the replay was not looked at")
+		}
+		if got := claim(t, s, now, to, 1); len(got) != 1 {
+			t.Error("the notice was replayed, and is not to be delivered any more")
+		}
+	})
+}
+
+// Two tasks of one group tell a thing once, also when the settings that make it worth a notice change while they are executed.
+func TestNoticesOfOneGroupWhileSettingsChange(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		if !e.Shared {
+			return // tasks are executed one after the other
+		}
+		const count = 5
+		var closed, armed atomic.Bool
+		var strict func()
+		gate := make(chan struct{})
+		s := e.Open(t, still(), storetest.Before(func(s *store.Store) {
+			s.OneWriter()
+			s.Watch(&store.Spy{Before: func(int) {
+				if closed.Load() {
+					<-gate
+				}
+			}, Statement: func(text string, _ []any) {
+				if text == store.RetryDelivery && armed.CompareAndSwap(true, false) {
+					strict()
+				}
+			}})
+		}))
+		now, other := moment(), s.Join(t)
+		w := webhook(t, s, theCenter)
+		strict = func() {
+			_, err := other.UpdateWebhook(t.Context(), theCenter, w.ID, now, func(w *hook.Webhook) error {
+				w.Settings.Retry.Attempts = 1
+				return nil
+			})
+			must(t, err)
+			_, err = s.Webhook(t.Context(), theCenter, w.ID) // which reads them anew
+			must(t, err)
+		}
+		claimed := many(t, s, now, w, count)
+		var wg sync.WaitGroup
+		send := func(outcomes ...hook.Outcome) {
+			wg.Go(func() {
+				if _, err := s.Record(t.Context(), now, outcomes); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		closed.Store(true)
+		send()
+		for s.Began() == 0 {
+			runtime.Gosched()
+		}
+		for i, d := range claimed {
+			send(fails(d, now, now.Add(time.Hour)))
+			for s.QueuedOutcomes() <= i {
+				runtime.Gosched()
+			}
+		}
+		armed.Store(true)
+		closed.Store(false)
+		close(gate)
+		wg.Wait()
+		if armed.Load() {
+			t.Fatal("the settings were not changed")
+		}
+		if list := told(t, s); len(list) > 1 {
+			t.Errorf("one thing is told %d times: %q", len(list), list)
+		}
+	})
+}
