@@ -188,3 +188,30 @@ func TestAttemptsAreCountedWithoutAllocating(t *testing.T) {
 		}
 	}
 }
+
+// TestSeriesOfItsOwnCountsFromThenOn shows that a webhook which has delivered before, and gets the place of one that was deleted
+// because it is late, is counted there from its next attempt on.
+func TestSeriesOfItsOwnCountsFromThenOn(t *testing.T) {
+	t.Parallel()
+	q := newMemory(newWebhook(1), newWebhook(2))
+	r := prometheus.NewRegistry()
+	e := New(Options{Queue: q, Sender: acknowledging(), MetricsWebhooks: 1, Metrics: r})
+	series := func(n hook.WebhookNumber) *series {
+		t.Helper()
+		w, _ := q.WebhookByNumber(n)
+		target, err := e.lane(n).targetFor(w, []*hook.Delivery{{Webhook: n}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return target.series
+	}
+	if series(1) == &e.metrics.webhooks.other || series(2) != &e.metrics.webhooks.other {
+		t.Fatal("the first webhook has no series of its own, or the second one has")
+	}
+	q.change(1, func(w *hook.Webhook) { w.DeletedAt = time.Now() })
+	readMetrics(t, r, "hookswitch_webhook_attempts_total") // which makes room
+	e.metrics.webhooks.swept(time.Now(), []hook.Due{{Webhook: 2, At: time.Now().Add(-time.Hour)}})
+	if got := series(2); got != e.metrics.webhooks.named[2] || got == nil {
+		t.Error("the second webhook has a series, and its attempts are counted in that of all others")
+	}
+}

@@ -89,6 +89,13 @@ func (l *lane) targetFor(w *hook.Webhook, batch []*hook.Delivery) (*target, erro
 		}
 		t.series = l.engine.metrics.webhooks.of(l.number)
 		l.target = t
+	} else if other := &l.engine.metrics.webhooks.other; l.target.series == other {
+		// A webhook that was deleted may have left its place to this one. What is in flight ends where it has begun.
+		if own := l.engine.metrics.webhooks.of(l.number); own != other {
+			t := *l.target
+			t.series = own
+			l.target = &t
+		}
 	}
 	l.leases.begun += len(batch)
 	return l.target, nil
