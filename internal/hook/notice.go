@@ -229,6 +229,8 @@ func (n *Notice) message() string {
 // failing says what will be lost, or done, if nobody does anything.
 func (n *Notice) failing() string {
 	switch at := n.Webhook.DisableAt(); {
+	case n.Summary: // it may work again
+		return "deliveries to %s failed and had few redeliveries left, " + plural(n.Count, "time", "times") + ", since the last notice"
 	case !n.GivesUpAt.IsZero():
 		return "deliveries to %s fail and will be given up, the first one not before " + noticeTime(n.GivesUpAt)
 	case !at.IsZero():

@@ -88,7 +88,12 @@ func (n *notices) count(b batch) {
 
 // decide decides from the mark, in which this is counted already.
 func (h *happening) decide(m hook.NoticeMark, now time.Time, quiet time.Duration) {
-	if h.moment.IsZero() {
+	switch {
+	case !h.moment.IsZero():
+	case h.urgent:
+		h.told = m.Held
+		return
+	default:
 		h.told, _ = m.Happen(now, quiet, 0)
 		return
 	}

@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -157,6 +159,64 @@ func TestNoticesOfOneGroupWhileSettingsChange(t *testing.T) {
 		}
 		if list := told(t, s); len(list) > 1 {
 			t.Errorf("one thing is told %d times: %q", len(list), list)
+		}
+	})
+}
+
+// Nothing is delivered any more to a webhook that the server disables: that is told each time, also when somebody has enabled it a
+// moment ago.
+func TestEachDisablingIsTold(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		s, now := e.Open(t, still()), moment()
+		w := webhook(t, s, theCenter, func(w *hook.Webhook) { w.Settings.Disable.OnGone = true })
+		for i := range 3 {
+			at := now.Add(time.Duration(i) * time.Minute)
+			sent, err := s.EnableWebhook(t.Context(), theCenter, w.ID, at, true, nil)
+			must(t, err)
+			must(t, s.DisableGone(t.Context(), at.Add(time.Second), sent))
+		}
+		wantTold(t, s, "webhook.disabled 1 closed", "webhook.disabled 1 closed", "webhook.disabled 1 closed")
+	})
+}
+
+// What is told late of deliveries that failed does not say that they still do.
+func TestSummaryOfFailingOfOneThatRecovered(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		s, now := e.Open(t, still()), moment()
+		w := webhook(t, s, theCenter, func(w *hook.Webhook) { w.Settings.Retry.Attempts = 1 })
+		for range 3 {
+			change(t, s, now, create(newInteraction(), "q"))
+			record(t, s, now, fails(claimOne(t, s, now, w), now, now))
+			record(t, s, now, acknowledges(claimOne(t, s, now, w), now))
+		}
+		look(t, store.NewWatch(s.Store), now.Add(2*time.Hour))
+		wantTold(t, s, "webhook.failing 1 closed", "webhook.failing 2 closed summary")
+		last, err := hook.ParseNotice(notices(t, s, store.NoticeFilter{})[1].Payload)
+		must(t, err)
+		if got := last.Data.Message; strings.Contains(got, "fails") || !strings.Contains(got, "2 times") {
+			t.Errorf("it says %q of a receiver that works", got)
+		}
+	})
+}
+
+// A node replays a delivery of a webhook that another node has made, and none of one that another node has deleted.
+func TestReplayAsAnotherNodeHasLeftTheWebhook(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		if !e.Shared {
+			return // there is no other node
+		}
+		s, now := e.Open(t, still()), moment()
+		other := s.Join(t)
+		w := webhook(t, s, theCenter)
+		d := many(t, s, now, w, 2)
+		record(t, s, now, exhausts(d[0], now), exhausts(d[1], now))
+		if _, err := other.ReplayDelivery(t.Context(), theCenter, d[0].ID(), now, nil); err != nil {
+			t.Errorf("replay of a webhook that another node has made: %v", err)
+		}
+		must(t, s.DeleteWebhook(t.Context(), theCenter, w.ID, now))
+		conflict := new(hook.ConflictError)
+		if _, err := other.ReplayDelivery(t.Context(), theCenter, d[1].ID(), now, nil); !errors.As(err, &conflict) {
+			t.Errorf("replay of a webhook that another node has deleted: %v", err)
 		}
 	})
 }

@@ -33,11 +33,14 @@ const (
 func (s *Store) ReplayDelivery(ctx context.Context, center hook.ContactCenterNumber, id hook.DeliveryID, now time.Time, once *Once[*Delivery]) (*Delivery, error) {
 	event, number, ok := id.Keys()
 	webhook, known := s.WebhookByNumber(number)
+	if ok && !known { // another process made it a moment ago
+		if err := s.freshen(); err != nil {
+			return nil, fmt.Errorf("read webhook: %w", err)
+		}
+		webhook, known = s.WebhookByNumber(number)
+	}
 	if !ok || !known || webhook.ContactCenter != center {
 		return nil, fmt.Errorf("delivery %s: %w", id, hook.ErrNotFound)
-	}
-	if webhook.Deleted() {
-		return nil, &hook.ConflictError{Verb: "replay", State: "deleted", Detail: "the webhook of this delivery was deleted"}
 	}
 	r := &singleReplay{store: s, actor: hook.ActorOf(ctx), replay: replay{webhook: webhook, event: event, now: now}}
 	w := &write[*Delivery]{
@@ -58,6 +61,10 @@ type singleReplay struct {
 
 func (r *singleReplay) read(b batch) {
 	r.replay, r.found, r.shown = replay{webhook: r.webhook, event: r.event, now: r.now, failed: r.notFound()}, nil, nil
+	if w, ok := r.store.WebhookByNumber(r.webhook.Number); ok && w.Deleted() { // as the transaction sees it
+		r.failed = &hook.ConflictError{Verb: "replay", State: "deleted", Detail: "the webhook of this delivery was deleted"}
+		return
+	}
 	b.query(selectEvent, func(row row) error {
 		e, err := r.store.scanEvent(row)
 		r.found, r.failed, r.kind, r.life.serial, r.id = e, nil, e.Kind, e.Interaction, e.InteractionID

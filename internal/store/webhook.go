@@ -181,7 +181,7 @@ func (w *webhookWrite) raise(next *hook.Webhook) {
 		w.notices.add(happening{kind: hook.NoticeCircuitClosed, webhook: next, times: 1})
 	}
 	if !next.Disabled.At.IsZero() && !next.Disabled.At.Equal(w.after.Disabled.At) {
-		w.notices.add(happening{kind: hook.NoticeDisabled, webhook: next, times: 1})
+		w.notices.add(happening{kind: hook.NoticeDisabled, webhook: next, times: 1, urgent: true})
 	}
 }
 
