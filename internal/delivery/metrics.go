@@ -138,6 +138,9 @@ func (m *metrics) recorded(batch []hook.Outcome, r hook.Recorded) {
 func (e *Engine) circuitsOpen() int {
 	open := 0
 	for _, l := range e.allLanes() {
+		if w, ok := e.options.Queue.WebhookByNumber(l.number); ok && w.Deleted() {
+			continue // its circuit stays as it was, and concerns nobody
+		}
 		l.mu.Lock()
 		l.look()
 		if l.breaker.Open() {

@@ -215,3 +215,19 @@ func TestSeriesOfItsOwnCountsFromThenOn(t *testing.T) {
 		t.Error("the second webhook has a series, and its attempts are counted in that of all others")
 	}
 }
+
+// TestCircuitOfDeletedWebhookIsNotOpen shows that a webhook which is deleted while its circuit is open is not counted, nor alarmed of,
+// for ever.
+func TestCircuitOfDeletedWebhookIsNotOpen(t *testing.T) {
+	t.Parallel()
+	q, r := newMemory(newWebhook(1), newWebhook(2)), prometheus.NewRegistry()
+	e := New(Options{Queue: q, Sender: acknowledging(), Metrics: r})
+	for n := hook.WebhookNumber(1); n <= 2; n++ {
+		e.lane(n)
+		q.change(n, func(w *hook.Webhook) { w.Circuit = hook.OpenCircuit(time.Now(), &w.Settings.Retry) })
+	}
+	q.change(1, func(w *hook.Webhook) { w.DeletedAt = time.Now() })
+	if got := readMetrics(t, r, "hookswitch_circuits_open")[""]; got != 1 {
+		t.Errorf("%v circuits are open, want that of the webhook that exists", got)
+	}
+}
