@@ -22,10 +22,11 @@ const (
 
 	selectNotices statement = `SELECT serial, operation_id, occurred_at, payload FROM events
 		WHERE center = $1 AND interaction = 0 AND serial < $2 ORDER BY serial DESC LIMIT $3`
-	// selectNoticeDeliveries shows the open deliveries of a notice, and those that were acknowledged.
-	selectNoticeDeliveries statement = `SELECT webhook, state, attempts FROM deliveries WHERE center = $1 AND event = $2
-		UNION ALL SELECT webhook, 4, max(number) FROM attempts a WHERE center = $1 AND event = $2 AND failure = 0
-			AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.center = a.center AND d.event = a.event AND d.webhook = a.webhook) GROUP BY webhook`
+	// selectNoticeDeliveries shows the open deliveries of notices, and those that were acknowledged.
+	selectNoticeDeliveries statement = `SELECT event, webhook, state, attempts FROM deliveries WHERE center = $1 AND event {{keys}}
+		UNION ALL SELECT event, webhook, 4, max(number) FROM attempts a WHERE center = $1 AND event {{keys}} AND failure = 0
+			AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.center = a.center AND d.event = a.event AND d.webhook = a.webhook)
+			GROUP BY event, webhook`
 	// selectAged finds the contact centres that have old notices, in the index of notices.
 	selectAged statement = `SELECT DISTINCT center FROM events WHERE interaction = 0 AND serial < $1`
 	// oldNotices leaves those that are still to be delivered.
@@ -120,27 +121,40 @@ func (s *Store) someNotices(center hook.ContactCenterNumber, before hook.Serial)
 	return list, nil
 }
 
-func (s *Store) readNoticeDeliveries(center hook.ContactCenterNumber, list []*Notice) error {
-	for _, n := range list {
-		err := s.engine.read(selectNoticeDeliveries, func(r row) error {
-			var number hook.WebhookNumber
-			var d NoticeDelivery
-			err := r(&number, &d.State, &d.Attempts)
-			d.ID = hook.NewDeliveryID(n.serial, number)
-			if w, ok := s.WebhookByNumber(number); ok {
-				d.Webhook = w.ID
-				if d.State == hook.DeliveryPending && (!w.Enabled || w.Deleted() || w.Circuit.Open()) {
-					d.State = hook.DeliveryHeld
-				}
-			}
-			n.Deliveries = append(n.Deliveries, d)
-			return err
-		}, center, n.serial)
-		if err != nil {
-			return fmt.Errorf("read deliveries of a notice: %w", err)
+// readNoticeDeliveries reads what became of the notices of a page, of many with one statement.
+func (s *Store) readNoticeDeliveries(center hook.ContactCenterNumber, list []*Notice) (err error) {
+	bySerial, keys := make(map[hook.Serial]*Notice, len(list)), make([]hook.Serial, len(list))
+	for i, n := range list {
+		bySerial[n.serial], keys[i] = n, n.serial
+	}
+	byKeys(center, nil, keys, func(args []any) {
+		if err == nil {
+			err = s.engine.read(withKeys(withKeys(selectNoticeDeliveries)), func(r row) error {
+				var serial hook.Serial
+				var number hook.WebhookNumber
+				var d NoticeDelivery
+				err := r(&serial, &number, &d.State, &d.Attempts)
+				s.fillNoticeDelivery(&d, serial, number)
+				bySerial[serial].Deliveries = append(bySerial[serial].Deliveries, d)
+				return err
+			}, args...)
 		}
+	})
+	if err != nil {
+		return fmt.Errorf("read deliveries of notices: %w", err)
 	}
 	return nil
+}
+
+// fillNoticeDelivery adds what memory knows of the webhook.
+func (s *Store) fillNoticeDelivery(d *NoticeDelivery, serial hook.Serial, number hook.WebhookNumber) {
+	d.ID = hook.NewDeliveryID(serial, number)
+	if w, ok := s.WebhookByNumber(number); ok {
+		d.Webhook = w.ID
+		if d.State == hook.DeliveryPending && (!w.Enabled || w.Deleted() || w.Circuit.Open()) {
+			d.State = hook.DeliveryHeld
+		}
+	}
 }
 
 // pruneNotices removes the notices that are older than a time, a bounded number in each transaction.

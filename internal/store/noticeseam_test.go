@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"maps"
 	"runtime"
 	"strings"
 	"sync"
@@ -217,6 +218,45 @@ func TestReplayAsAnotherNodeHasLeftTheWebhook(t *testing.T) {
 		conflict := new(hook.ConflictError)
 		if _, err := other.ReplayDelivery(t.Context(), theCenter, d[1].ID(), now, nil); !errors.As(err, &conflict) {
 			t.Errorf("replay of a webhook that another node has deleted: %v", err)
+		}
+	})
+}
+
+// A page of notices is read with a few statements, however many it shows, and each of them with its own deliveries.
+func TestPageOfNoticesIsFewStatements(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		const count = 60
+		var read atomic.Int64
+		s, now := e.Open(t, still(), storetest.Before(func(s *store.Store) {
+			s.Watch(&store.Spy{Statement: func(text string, _ []any) {
+				if strings.Contains(text, "FROM attempts a") {
+					read.Add(1)
+				}
+			}})
+		})), moment()
+		to := webhook(t, s, theCenter, forNotices())
+		webhook(t, s, theCenter, forNotices())
+		for range count {
+			w := webhook(t, s, theCenter)
+			swap(t, s, w, hook.Circuit{}, hook.OpenCircuit(now, &w.Settings.Retry))
+		}
+		later := now.Add(time.Minute)
+		record(t, s, later, acknowledges(claim(t, s, later, to, 1)[0], later))
+		read.Store(0)
+		states := map[hook.DeliveryState]int{}
+		for _, n := range notices(t, s, store.NoticeFilter{}) {
+			for _, d := range n.Deliveries {
+				states[d.State]++
+				if serial, _, ok := d.ID.Keys(); !ok || serial == 0 || len(n.Deliveries) != 2 {
+					t.Errorf("a notice has %+v", n.Deliveries)
+				}
+			}
+		}
+		if want := map[hook.DeliveryState]int{hook.DeliveryPending: 2*count - 1, hook.DeliveryDelivered: 1}; !maps.Equal(states, want) {
+			t.Errorf("states %v, want %v", states, want)
+		}
+		if n := read.Load(); n > 2 {
+			t.Errorf("%d statements for %d notices", n, count)
 		}
 	})
 }
