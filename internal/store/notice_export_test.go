@@ -42,5 +42,5 @@ func (s *Store) OneWriter() { s.outcomes.helpers = 0 }
 // Began is when the writer of those began with its group, and zero while it waits.
 func (s *Store) Began() int64 { return s.outcomes.began.Load() }
 
-// RetryDelivery is what is done with a delivery whose attempt failed.
-const RetryDelivery = string(retryDelivery)
+// InsertAttempt appends an attempt to the log, a stage after its delivery was changed.
+const InsertAttempt = string(insertAttempt)

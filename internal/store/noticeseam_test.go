@@ -115,7 +115,7 @@ func TestNoticesOfOneGroupWhileSettingsChange(t *testing.T) {
 					<-gate
 				}
 			}, Statement: func(text string, _ []any) {
-				if text == store.RetryDelivery && armed.CompareAndSwap(true, false) {
+				if text == store.InsertAttempt && armed.CompareAndSwap(true, false) {
 					strict()
 				}
 			}})
