@@ -40,10 +40,15 @@ func changeCatalogue(b batch) { b.exec(bumpCatalogue, nil) }
 // check fails with errStale when what is stored is not what is in memory now, before the tasks of the group decide by it. Should it be
 // read anew before the answer is there, some of them may have decided by what it was: the answer is compared with that, too.
 func (c *catalogue) check(b batch) {
-	c.mu.RLock()
-	decided := c.version
-	c.mu.RUnlock()
+	decided := c.current()
 	b.query(selectCatalogue, func(r row) error { return c.compare(r, decided) })
+}
+
+// current returns the version of what is in memory; it is never zero.
+func (c *catalogue) current() int64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.version
 }
 
 // compare fails with errStale when other processes have changed more than circuits. Those decide nothing in a group, so that it is

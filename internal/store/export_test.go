@@ -24,6 +24,8 @@ type Spy struct {
 	Before    func(tasks int)
 	After     func(tasks int, err error)
 	Statement func(text string, args []any)
+	// Shared is called when outcomes have said what they share with others, before any task is executed; with Statement.
+	Shared func()
 }
 
 type spiedEngine struct {
@@ -63,7 +65,11 @@ type spiedTask struct {
 
 func (t *spiedTask) share(with func(thing)) bool {
 	s, ok := t.task.(sharer)
-	return ok && s.share(with)
+	ok = ok && s.share(with)
+	if _, outcomes := t.task.(*record); outcomes && t.spy.Shared != nil {
+		t.spy.Shared()
+	}
+	return ok
 }
 
 func (t *spiedTask) stage(n int, b batch) bool { return t.task.stage(n, &spiedBatch{b, t.spy}) }

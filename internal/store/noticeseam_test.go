@@ -260,3 +260,30 @@ func TestPageOfNoticesIsFewStatements(t *testing.T) {
 		}
 	})
 }
+
+// What an outcome tells of a webhook that the node has only just come to know is not lost, whenever it came to know it.
+func TestNoticeOfWebhookReadAnewWithinAGroup(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		if !e.Shared {
+			return // nobody else makes webhooks
+		}
+		other, now := e.Open(t, still()), moment()
+		var learn atomic.Pointer[func()]
+		s := other.Join(t, storetest.Before(func(s *store.Store) {
+			s.Watch(&store.Spy{Statement: func(string, []any) {}, Shared: func() {
+				if f := learn.Swap(nil); f != nil {
+					(*f)()
+				}
+			}})
+		}))
+		w := webhook(t, other, theCenter)
+		d := many(t, other, now, w, 1)[0]
+		f := func() {
+			_, err := s.Webhook(t.Context(), theCenter, w.ID)
+			must(t, err)
+		}
+		learn.Store(&f)
+		record(t, s, now, exhausts(d, now))
+		wantTold(t, other, "delivery.exhausted 1 closed")
+	})
+}

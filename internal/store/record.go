@@ -47,9 +47,9 @@ type record struct {
 	// rest are the stages for what is not usual.
 	rest steps
 	// told are the outcomes that an operator is told of, if they changed their delivery. Where the task was asked what it shares with
-	// others, it keeps to what it named, also if the webhooks' settings change meanwhile.
+	// others, named is the catalogue's version by which it answered, and the group is begun anew if that is not the one any more.
 	told    []toldOutcome
-	named   bool
+	named   int64
 	notices notices
 }
 
@@ -64,8 +64,8 @@ func (r *record) weight() int { return len(r.outcomes) }
 
 // share names the notices that it may raise: two tasks must not decide about one beside each other.
 func (r *record) share(with func(thing)) bool {
+	r.named = r.notices.store.catalogue.current()
 	r.findTold()
-	r.named = true
 	var last thing
 	for _, o := range r.told {
 		if th := noticeThing(o.webhook, o.kind); th != last { // most are about one webhook
@@ -80,8 +80,12 @@ func (r *record) stage(n int, b batch) (more bool) {
 	switch n {
 	case 0:
 		r.recorded, r.rest = hook.Recorded{}, nil
-		if !r.named {
+		switch r.named {
+		case 0:
 			r.findTold()
+		case r.notices.store.catalogue.current():
+		default:
+			b.query(selectCatalogue, func(row) error { return errStale })
 		}
 		r.held, r.followed = make([]bool, len(r.outcomes)), make([]bool, len(r.outcomes))
 		for i := range r.outcomes {
