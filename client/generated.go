@@ -648,7 +648,7 @@ type Circuit struct {
 	// Examples: 2026-11-22T16:00:00.000Z
 	DisableAt *time.Time `json:"disableAt,omitempty"`
 
-	// NextProbeAt When the next probe may go out; while one is out, when it is given up for lost. Absent while the circuit is closed.
+	// NextProbeAt When the next probe may go out; while one is out, when it is given up for lost. Absent while the circuit is closed or the webhook disabled.
 	//
 	// Examples: 2026-11-22T16:00:00.000Z
 	NextProbeAt *time.Time `json:"nextProbeAt,omitempty"`
@@ -1238,7 +1238,7 @@ type Replay struct {
 	WebhookId openapi_types.UUID `json:"webhookId"`
 }
 
-// ReplayDraft defines model for ReplayDraft.
+// ReplayDraft Examples: {"dryRun":true,"from":"2026-11-22T16:00:00Z","rate":100,"states":["exhausted"],"to":"2026-11-22T18:00:00Z","webhookId":"0190a1b2-0000-7000-8000-000000000000"}
 type ReplayDraft struct {
 	// DryRun Only count; false when absent.
 	DryRun *bool `json:"dryRun,omitempty"`
@@ -1451,7 +1451,7 @@ type Webhook struct {
 	Url       string    `json:"url"`
 }
 
-// WebhookDraft defines model for WebhookDraft.
+// WebhookDraft Examples: {"circuitBreaker":{"failures":20,"minimum":50,"share":0.8},"concurrency":32,"description":"CRM","disable":{"after":"72h","onGone":true},"events":["STARTED","FINISHED"],"mediaTypes":["chat","email"],"requestTimeout":"10s","retry":{"attempts":19,"backoff":3,"jitter":0.1,"maxTimeout":"6h","timeout":"5s"},"success":"200","url":"https://receiver.example/interactions"}
 type WebhookDraft struct {
 	Batch *BatchDraft `json:"batch,omitempty"`
 
@@ -1524,7 +1524,7 @@ type WebhookList struct {
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
-// WebhookPatch defines model for WebhookPatch.
+// WebhookPatch Examples: {"circuitBreaker":{"failures":5},"concurrency":8,"disable":{"after":null}}
 type WebhookPatch struct {
 	Batch *struct {
 		// Linger How long a POST that is not full waits: at most 1s; 0s when absent.

@@ -58,6 +58,11 @@ type listAuditInput struct {
 	Scope   AuditScope `query:"scope" doc:"contactCenter when absent; server is for an admin key."`
 }
 
+// Resolve names a range of time that holds nothing.
+func (in *listAuditInput) Resolve(ctx huma.Context) []error {
+	return append(in.request.Resolve(ctx), emptyRange("from", in.From, "to", in.To)...)
+}
+
 func rowListAudit() row {
 	return row{
 		id: "listAudit", tag: "audit", summary: "Read who changed what",

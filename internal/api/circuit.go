@@ -23,7 +23,7 @@ func (CircuitState) Schema(r huma.Registry) *huma.Schema {
 type Circuit struct {
 	State       CircuitState `json:"state"`
 	Since       instant      `json:"since,omitzero" doc:"When it opened; absent while it is closed."`
-	NextProbeAt instant      `json:"nextProbeAt,omitzero" doc:"When the next probe may go out; while one is out, when it is given up for lost. Absent while the circuit is closed."`
+	NextProbeAt instant      `json:"nextProbeAt,omitzero" doc:"When the next probe may go out; while one is out, when it is given up for lost. Absent while the circuit is closed or the webhook disabled."`
 	DisableAt   instant      `json:"disableAt,omitzero" doc:"When the webhook is disabled if the circuit stays open; absent where it never is."`
 }
 
@@ -32,7 +32,11 @@ func showCircuit(w *hook.Webhook) Circuit {
 	if !c.Open() {
 		return Circuit{State: circuitClosed}
 	}
-	return Circuit{State: circuitOpen, Since: instant{c.Since}, NextProbeAt: instant{c.ProbeAt}, DisableAt: instant{w.DisableAt()}}
+	shown := Circuit{State: circuitOpen, Since: instant{c.Since}, DisableAt: instant{w.DisableAt()}}
+	if w.Enabled { // a disabled one gets no probes
+		shown.NextProbeAt = instant{c.ProbeAt}
+	}
+	return shown
 }
 
 // CircuitBreaker says when a webhook's circuit opens, as it is shown: with the defaults.

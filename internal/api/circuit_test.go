@@ -88,3 +88,18 @@ func TestDisabledByTheServer(t *testing.T) {
 		})
 	}
 }
+
+// An open circuit of a webhook that is disabled says nothing of a next probe: none goes out.
+func TestDisabledWebhookHasNoProbe(t *testing.T) {
+	h := start(t)
+	path := "/v1/webhooks/" + text(h.must(201, "POST", "/v1/webhooks", `{"url":"https://a.example"}`), "id")
+	w, _ := h.store.WebhookByNumber(1)
+	opened := hook.OpenCircuit(time.Date(2036, 11, 22, 16, 0, 0, 0, time.UTC), &w.Settings.Retry)
+	if _, err := h.store.SwapCircuit(t.Context(), 1, hook.Circuit{}, opened); err != nil {
+		t.Fatal(err)
+	}
+	const held = `{"since":"2036-11-22T16:00:00.000Z","state":"open"}`
+	if got := section(t, h.must(200, "POST", path+"/disable", ``), "circuit"); got != held {
+		t.Errorf("circuit %s, want %s", got, held)
+	}
+}

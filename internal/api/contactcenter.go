@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -140,6 +141,14 @@ type ContactCenterTarget struct {
 	ID string `path:"id" maxLength:"64" doc:"The contact centre's id."`
 }
 
+// missing says of an error that there is no such contact centre, where it says that there is no such record in one.
+func (t *ContactCenterTarget) missing(err error) error {
+	if errors.Is(err, hook.ErrNotFound) {
+		return newProblem(http.StatusNotFound, fmt.Sprintf("there is no contact centre with the id %q", t.ID))
+	}
+	return err
+}
+
 func rowGetContactCenter() row {
 	return row{
 		id: "getContactCenter", tag: "contact centres", summary: "Read a contact centre", access: forAdmin,
@@ -150,7 +159,7 @@ func rowGetContactCenter() row {
 func (s *Server) getContactCenter(_ context.Context, in *ContactCenterTarget) (*answer, error) {
 	c, err := s.store.ReadContactCenter(hook.ContactCenterID(in.ID))
 	if err != nil {
-		return nil, err
+		return nil, in.missing(err)
 	}
 	return done(http.StatusOK, s.showContactCenter(c))
 }
@@ -200,7 +209,7 @@ func rowUpdateContactCenter() row {
 func (s *Server) updateContactCenter(ctx context.Context, in *updateContactCenterInput) (*answer, error) {
 	c, err := s.store.UpdateContactCenter(ctx, in.now, hook.ContactCenterID(in.ID), in.merge)
 	if err != nil {
-		return nil, err
+		return nil, in.missing(err)
 	}
 	return done(http.StatusOK, s.showContactCenter(c))
 }

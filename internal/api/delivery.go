@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/hook"
 	"github.com/hookswitch/hookswitch/internal/store"
@@ -82,6 +84,11 @@ type listDeliveriesInput struct {
 	Failure       Failure            `query:"failure" doc:"What any attempt failed by. With status: one and the same attempt has both."`
 	From          time.Time          `query:"from" doc:"Created at this time or later."`
 	To            time.Time          `query:"to" doc:"Created before this time."`
+}
+
+// Resolve names a range of time that holds nothing.
+func (in *listDeliveriesInput) Resolve(ctx huma.Context) []error {
+	return append(in.request.Resolve(ctx), emptyRange("from", in.From, "to", in.To)...)
 }
 
 func (in *listDeliveriesInput) filter() store.DeliveryFilter {

@@ -245,9 +245,9 @@ type listInteractionsInput struct {
 	olderThan     time.Duration
 }
 
-// Resolve reads the duration.
+// Resolve reads the duration, and names a range of time that holds nothing.
 func (in *listInteractionsInput) Resolve(ctx huma.Context) []error {
-	wrong := in.request.Resolve(ctx)
+	wrong := append(in.request.Resolve(ctx), emptyRange("createdAfter", in.CreatedAfter, "createdBefore", in.CreatedBefore)...)
 	if in.OlderThan == "" {
 		return wrong
 	}

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"time"
+
 	"github.com/hookswitch/hookswitch/internal/hook"
 	"github.com/hookswitch/hookswitch/internal/store"
 )
@@ -30,6 +32,15 @@ func (p *Page) goesOn(items int, next string) Continuation {
 		c.SearchedTo.Time, _ = store.CursorTime(next) // it is one that the store just made
 	}
 	return c
+}
+
+// emptyRange names the end of a range of time that is not after its beginning: its list would be empty, which reads as if nothing had
+// happened. A bound that was not given is the zero time.
+func emptyRange(from string, begin time.Time, to string, end time.Time) []error {
+	if begin.IsZero() || end.IsZero() || begin.Before(end) {
+		return nil
+	}
+	return []error{&fault{Field: "query." + to, Message: "must be later than " + from, Value: end.Format(time.RFC3339Nano)}}
 }
 
 // badCursor names the parameter that holds a cursor which is not one.

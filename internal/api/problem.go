@@ -23,6 +23,8 @@ const (
 	retryAfterSeconds = "1"
 	// valueBytesMax bounds how much of a wrong value a problem repeats.
 	valueBytesMax = 64
+	// notTime is what is wrong with a text that is not a time.
+	notTime = "must be a time of the form 2026-11-22T16:00:00Z"
 )
 
 // Problem is an answer that refuses: a problem document (RFC 9457, section 3).
@@ -177,9 +179,21 @@ func (s *Server) wrongParameters(ctx huma.Context, _ string, v any) (any, error)
 		if e.Value != nil {
 			value = fmt.Sprint(e.Value)
 		}
-		p.add(e.Location, e.Message, value)
+		p.add(e.Location, readable(e.Message), value)
 	}
 	return p, nil
+}
+
+// readable says in our words what huma says of a parameter that it cannot read (func parseInto of its huma.go): of a time it names Go's
+// layout, and of an id what it is in Go.
+func readable(message string) string {
+	if strings.HasPrefix(message, "invalid date/time for format ") {
+		return notTime
+	}
+	if said, ok := strings.CutPrefix(message, "invalid value: "); ok {
+		return strings.TrimPrefix(said, hook.ErrBadID.Error()+": ")
+	}
+	return message
 }
 
 // fault is one wrong field on its way through huma.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -81,12 +82,16 @@ type ReplayDraft struct {
 	DryRun     optional[bool]            `json:"dryRun,omitzero" doc:"Only count; false when absent."`
 }
 
+// exampleReplay is a body that the documentation shows; one made from the schema alone would ask for pending deliveries, which is refused.
+const exampleReplay = `{"webhookId":"0190a1b2-0000-7000-8000-000000000000","from":"2026-11-22T16:00:00Z","to":"2026-11-22T18:00:00Z","states":["exhausted"],"rate":100,"dryRun":true}`
+
 // TransformSchema gives the document the domain's bounds.
 func (ReplayDraft) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
 	s.Required = []string{"webhookId", "from"}
 	s.Properties["webhookId"].Format = "uuid"
 	rate := s.Properties["rate"]
 	rate.Minimum, rate.Maximum = set(1.0), set(float64(hook.ReplayRateMax))
+	s.Examples = []any{json.RawMessage(exampleReplay)}
 	return s
 }
 
@@ -105,7 +110,7 @@ func readTime(wrong []hook.FieldError, field string, given optional[givenTime]) 
 	}
 	at, err := time.Parse(time.RFC3339, string(given.value))
 	if err != nil {
-		return at, append(wrong, hook.FieldError{Field: field, Message: "must be a time of the form 2026-11-22T16:00:00Z", Value: string(given.value)})
+		return at, append(wrong, hook.FieldError{Field: field, Message: notTime, Value: string(given.value)})
 	}
 	return at, wrong
 }

@@ -131,7 +131,7 @@ func rowReportRetention() row {
 func (s *Server) reportRetention(ctx context.Context, in *reportRetentionInput) (*answer, error) {
 	c, err := s.store.ReadContactCenter(hook.ContactCenterID(in.ID))
 	if err != nil {
-		return nil, err
+		return nil, in.missing(err)
 	}
 	var tried optional[RetentionDraft]
 	for _, f := range [...]struct {

@@ -177,6 +177,11 @@ func boundSettings(s *huma.Schema) *huma.Schema {
 	return s
 }
 
+// exampleWebhook is a body that the documentation shows; of one made from the schema alone, parts would be refused.
+const exampleWebhook = `{"url":"https://receiver.example/interactions","description":"CRM","events":["STARTED","FINISHED"],"mediaTypes":["chat","email"],
+	"requestTimeout":"10s","retry":{"timeout":"5s","attempts":19,"backoff":3,"maxTimeout":"6h","jitter":0.1},"success":"200",
+	"concurrency":32,"circuitBreaker":{"failures":20,"share":0.8,"minimum":50},"disable":{"after":"72h","onGone":true}}`
+
 func headerSchema() *huma.Schema {
 	return &huma.Schema{Type: huma.TypeString, MaxLength: set(hook.HeaderValueBytesMax)}
 }

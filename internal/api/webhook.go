@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -59,6 +60,7 @@ type WebhookDraft struct {
 func (WebhookDraft) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
 	textSize(s, "secret", 0, hook.SecretBytesMax)
 	s.Required = []string{"url"}
+	s.Examples = []any{json.RawMessage(exampleWebhook)}
 	return boundSettings(s)
 }
 
@@ -72,6 +74,7 @@ type WebhookPatch struct {
 // TransformSchema gives the document the domain's bounds, and null for each field's default.
 func (WebhookPatch) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
 	boundSettings(s)
+	s.Examples = []any{json.RawMessage(`{"concurrency":8,"circuitBreaker":{"failures":5},"disable":{"after":null}}`)}
 	s.Properties["headers"].AdditionalProperties = orNull(r, headerSchema())
 	for name, p := range s.Properties {
 		s.Properties[name] = orNull(r, p)
