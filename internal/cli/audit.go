@@ -42,10 +42,10 @@ of admin keys, are shown with --scope server, which needs an admin key. --json s
 	l := listFlags(
 		cmd,
 		filter{"subject", "subject", "the id of what was changed"},
-		filter{"action", "action", "an action such as webhook.update, or its noun: webhook"},
+		filter{"action", "action", "an action such as webhook.update, or a noun: webhook, secret, key, contactCenter, delivery, replay"},
 		filter{"actor", "actor", "how the actor begins, for example admin key"},
-		filter{"from", "from", "changed at this time or later, as 2006-01-02T15:04:05Z"},
-		filter{"to", "to", "changed before this time"},
+		filter{"from", "from", "changed at this time or later, as 2026-11-22T16:00:00Z, or how long ago, as 24h"},
+		filter{"to", "to", "changed before this time, or how long ago"},
 		filter{"scope", "scope", "contactCenter (the default), or server for what belongs to none"},
 	)
 	cmd.RunE = runList(a, c, l, []string{"at", "actor", "action", "subject", "changed"}, auditRow,

@@ -334,7 +334,7 @@ func TestListFollowsShortPages(t *testing.T) {
 	var said bytes.Buffer
 	a, now := quietApp(), day(22)
 	a.Stderr = &said
-	say := a.sayLooked(func() time.Time { return now })
+	say := a.sayLooked("from", func() time.Time { return now })
 	for _, to := range []int{21, 20, 19} {
 		now = now.Add(lookedEvery * 2 / 3)
 		say(day(to))
@@ -342,5 +342,29 @@ func TestListFollowsShortPages(t *testing.T) {
 	want := "Looked at everything since 2026-11-20T00:00:00.000Z; still looking (--from ends it at a time)\n"
 	if got := said.String(); got != want {
 		t.Errorf("said %q, want %q", got, want)
+	}
+}
+
+// Times of a list may be how long ago; a text that is neither is left to the server.
+func TestTimesOfLists(t *testing.T) {
+	t.Parallel()
+	cmd := &cobra.Command{}
+	l := listFlags(cmd, filter{"from", "from", ""}, filter{"created-before", "createdBefore", ""}, filter{"queue", "queue", ""})
+	if err := cmd.ParseFlags([]string{"--from", "24h", "--created-before", "today", "--queue", "24h"}); err != nil {
+		t.Fatal(err)
+	}
+	got := l.query(time.Date(2026, 11, 22, 16, 0, 0, 0, time.UTC)).Encode()
+	if want := "createdBefore=today&from=2026-11-21T16%3A00%3A00Z&queue=24h"; got != want {
+		t.Errorf("asked for %s, want %s", got, want)
+	}
+}
+
+// What the server escapes for HTML's sake is shown as it is, and the document stays the same.
+func TestReadableJSON(t *testing.T) {
+	t.Parallel()
+	const raw = `{"fix":"a \u0026\u0026 b \u003c\u003e","path":"C:\\u0026"}`
+	const want = `{"fix":"a && b <>","path":"C:\\u0026"}`
+	if got := readableJSON([]byte(raw)); got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

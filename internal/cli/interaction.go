@@ -223,8 +223,8 @@ func (a *app) listInteractions(c *connection) *cobra.Command {
 		filter{"subtype", "subtype", "for example WhatsApp"},
 		filter{"queue", "queue", "the queue"},
 		filter{"session", "sessionId", "the id of the conversation"},
-		filter{"created-after", "createdAfter", "created after this time, as 2006-01-02T15:04:05Z"},
-		filter{"created-before", "createdBefore", "created before this time"},
+		filter{"created-after", "createdAfter", "created after this time, as 2026-11-22T16:00:00Z, or how long ago, as 24h"},
+		filter{"created-before", "createdBefore", "created before this time, or how long ago"},
 		filter{"older-than", "olderThan", "created longer ago than this, for example 24h"},
 	)
 	cmd.RunE = runList(a, c, l, []string{"id", "media", "subtype", "state", "queue", "created"}, interactionRow,

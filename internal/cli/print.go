@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -42,7 +43,27 @@ func (a *app) printJSON(document any) error {
 	if err := json.Indent(&b, bytes.TrimSpace(raw), "", "  "); err != nil {
 		return fmt.Errorf("read answer: %w", err)
 	}
-	return a.print(b.String() + "\n")
+	return a.print(readableJSON(b.Bytes()) + "\n")
+}
+
+// escapedJSON finds the escapes of &, < and >, which the server's encoder makes for HTML's sake, and, so that these are passed over,
+// escaped backslashes.
+var escapedJSON = regexp.MustCompile(`\\\\|\\u0026|\\u003[ceCE]`)
+
+// readableJSON shows these as they are: a document is the same, and a command or a URL in it can be copied.
+func readableJSON(raw []byte) string {
+	return string(escapedJSON.ReplaceAllFunc(raw, func(escape []byte) []byte {
+		switch strings.ToLower(string(escape)) {
+		case `\u0026`:
+			return []byte("&")
+		case `\u003c`:
+			return []byte("<")
+		case `\u003e`:
+			return []byte(">")
+		default:
+			return escape
+		}
+	}))
 }
 
 // printTable writes rows in columns that are as wide as they must be, without lines: good to read and to cut.

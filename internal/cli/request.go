@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -82,12 +83,26 @@ func listFlags(cmd *cobra.Command, filters ...filter) *listing {
 	return l
 }
 
+// timeParameters are the parameters that are times; a command also takes how long ago that was.
+func timeParameters() []string { return []string{"from", "to", "createdAfter", "createdBefore"} }
+
+// bound is the flag that ends a search at a time.
+func (l *listing) bound() string {
+	if _, ok := l.fields["created-after"]; ok {
+		return "created-after"
+	}
+	return "from"
+}
+
 // query returns the parameters that were given.
-func (l *listing) query() url.Values {
+func (l *listing) query(now time.Time) url.Values {
 	q := url.Values{}
 	for flag, parameter := range l.fields {
 		if f := l.cmd.Flags().Lookup(flag); f.Changed {
 			q.Set(parameter, f.Value.String())
+			if slices.Contains(timeParameters(), parameter) {
+				q.Set(parameter, ago(f.Value.String(), now))
+			}
 		}
 	}
 	if l.all && !q.Has("limit") {
@@ -115,7 +130,7 @@ type items struct {
 // fetch reads a list: as many items as were asked for, or all of them, over as many pages as that takes. It tells looked, after each
 // page that ended early, up to when the list was looked at.
 func (l *listing) fetch(call func(client.RequestEditorFn) ([]byte, error), looked func(time.Time)) (items, error) {
-	all, q := items{Items: []json.RawMessage{}}, l.query()
+	all, q := items{Items: []json.RawMessage{}}, l.query(time.Now())
 	wanted := pageItemsDefault
 	if q.Has("limit") {
 		var err error
@@ -150,13 +165,13 @@ func (l *listing) fetch(call func(client.RequestEditorFn) ([]byte, error), looke
 // lookedEvery is how often a long search says how far it is.
 const lookedEvery = 2 * time.Second
 
-// sayLooked returns what says, from time to time, up to when a list was looked at.
-func (a *app) sayLooked(now func() time.Time) func(time.Time) {
+// sayLooked returns what says, from time to time, up to when a list was looked at, and the flag that ends it at a time.
+func (a *app) sayLooked(bound string, now func() time.Time) func(time.Time) {
 	last := now()
 	return func(to time.Time) {
 		if at := now(); at.Sub(last) >= lookedEvery {
 			last = at
-			a.tell("Looked at everything since " + timeOf(&to) + "; still looking (--from ends it at a time)\n")
+			a.tell("Looked at everything since " + timeOf(&to) + "; still looking (--" + bound + " ends it at a time)\n")
 		}
 	}
 }
@@ -194,7 +209,7 @@ func runList[T any](a *app, c *connection, l *listing, header []string, row func
 		}
 		list, err := l.fetch(func(query client.RequestEditorFn) ([]byte, error) {
 			return c.ask(func() (*http.Response, error) { return call(cmd.Context(), api, query) })
-		}, a.sayLooked(time.Now))
+		}, a.sayLooked(l.bound(), time.Now))
 		if err != nil {
 			return err
 		}
