@@ -34,7 +34,7 @@ func (a *app) listDeliveries(c *connection) *cobra.Command {
 		Long: `List deliveries, newest first, with the outcome of the last attempt. All filters can be combined; --status and --failure look at all
 attempts of a delivery, not only at the last. What is rare may take a while to find among much: --from and --to narrow it down.`,
 		Example: `  hookswitch deliveries list --state exhausted --all
-  hookswitch deliveries list --failure timeout --from 2026-11-22T00:00:00Z
+  hookswitch deliveries list --failure timeout --from 24h
   hookswitch deliveries list --interaction 8e09e19f-b8ba-4db0-b6e7-dfc8a7776176 --json`,
 		Args: args(),
 	}
@@ -48,10 +48,10 @@ attempts of a delivery, not only at the last. What is rare may take a while to f
 		filter{"media", "mediaType", "chat or email"},
 		filter{"status", "status", "the HTTP status that any attempt was answered with"},
 		filter{"failure", "failure", "what any attempt failed by: status, redirect, timeout, dns, refused, broken, tls, blocked or request"},
-		filter{"from", "from", "created at this time or later, as 2006-01-02T15:04:05Z"},
-		filter{"to", "to", "created before this time"},
+		filter{"from", "from", "created at this time or later, as 2026-11-22T16:00:00Z, or how long ago, as 24h"},
+		filter{"to", "to", "created before this time, or how long ago"},
 	)
-	cmd.RunE = runList(a, c, l, []string{"id", "event", "interaction", "state", "attempts", "created", "last attempt"}, deliveryRow,
+	cmd.RunE = runList(a, c, l, []string{"id", "webhook", "event", "interaction", "state", "attempts", "created", "last attempt"}, deliveryRow,
 		func(ctx context.Context, api *client.Client, query client.RequestEditorFn) (*http.Response, error) {
 			return api.ListDeliveries(ctx, nil, query)
 		})
@@ -87,7 +87,7 @@ func deliveryRow(d client.Delivery) []string {
 		last = outcomeOf(*d.LastAttempt)
 	}
 	return []string{
-		d.Id.String(), string(d.Event), d.InteractionId.String(), string(d.State), fmt.Sprint(d.AttemptsMade), timeOf(&d.CreatedAt), last,
+		d.Id.String(), d.WebhookId.String(), string(d.Event), d.InteractionId.String(), string(d.State), fmt.Sprint(d.AttemptsMade), timeOf(&d.CreatedAt), last,
 	}
 }
 

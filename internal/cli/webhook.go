@@ -208,7 +208,9 @@ command and never shown again.`,
 		if err := showOne(a, raw, asJSON, webhookFields); err != nil || asJSON {
 			return err
 		}
-		a.tell("Keep the secret: it is not shown again.\n")
+		if url, _ := document["url"].(string); !strings.HasPrefix(url, "mailto:") { // nothing is signed with that of an e-mail
+			a.tell("Keep the secret: it is not shown again.\n")
+		}
 		return nil
 	}
 	return cmd
@@ -259,12 +261,13 @@ wait use the new settings from their next attempt on.`,
 func (a *app) listWebhooks(c *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List webhooks",
-		Long:    "List the webhooks of the contact centre.",
+		Long: `List the webhooks of the contact centre. ENABLED says why where the server disabled one: failing, or gone; what is held back because its
+receiver fails has an open CIRCUIT.`,
 		Example: "  hookswitch webhooks list\n  hookswitch webhooks list --all --json",
 		Args:    args(),
 	}
 	l := listFlags(cmd)
-	cmd.RunE = runList(a, c, l, []string{"id", "enabled", "url", "purpose", "events", "description"}, webhookRow,
+	cmd.RunE = runList(a, c, l, []string{"id", "enabled", "circuit", "url", "purpose", "events", "description"}, webhookRow,
 		func(ctx context.Context, api *client.Client, query client.RequestEditorFn) (*http.Response, error) {
 			return api.ListWebhooks(ctx, nil, query)
 		})
@@ -361,7 +364,11 @@ func webhookRow(w client.Webhook) []string {
 	if w.Purpose == client.PurposeNotices {
 		wanted = joined(w.Notices, "all")
 	}
-	return []string{w.Id.String(), strconv.FormatBool(w.Enabled), w.Url, string(w.Purpose), wanted, textOf(w.Description)}
+	enabled := strconv.FormatBool(w.Enabled)
+	if w.Disabled != nil {
+		enabled += ": " + string(w.Disabled.Reason)
+	}
+	return []string{w.Id.String(), enabled, string(w.Circuit.State), w.Url, string(w.Purpose), wanted, textOf(w.Description)}
 }
 
 func webhookFields(w client.Webhook) [][2]string {
