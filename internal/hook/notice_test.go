@@ -214,6 +214,7 @@ func checkCloudEvent(t *testing.T, payload []byte, wantType string) {
 // The commands that notices name are those of the program, with numbers that the settings allow.
 func TestNoticeFix(t *testing.T) {
 	w := noticeWebhook()
+	w.CenterID = hook.DefaultContactCenter
 	fix := func(kind hook.NoticeKind) string {
 		e, err := hook.NewNoticeEvent(&hook.Notice{Kind: kind, Webhook: w}, 1, hook.OperationID{}, "")
 		if err != nil {
@@ -238,5 +239,10 @@ func TestNoticeFix(t *testing.T) {
 	}
 	if got := fix(hook.NoticeCircuitClosed); got != "" {
 		t.Errorf("%q, want nothing", got)
+	}
+	w.CenterID = "acme"
+	id += " --contact-center acme"
+	if got, want := fix(hook.NoticeExhausted), "hookswitch webhooks test "+id+" && hookswitch replay --webhook "+id+" --from 720h --dry-run"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
