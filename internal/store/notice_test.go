@@ -200,8 +200,8 @@ func TestCircuitNotices(t *testing.T) {
 			t.Fatalf("%d opened it", swapped.Load())
 		}
 		wantTold(t, s, "webhook.circuitOpened 1 open")
-		for _, n := range nodes {
-			if _, err := n.EnableWebhook(t.Context(), theCenter, w.ID, now, true, nil); err != nil {
+		for _, n := range nodes { // later than it was opened: notices of different nodes are listed by the nodes' times
+			if _, err := n.EnableWebhook(t.Context(), theCenter, w.ID, now.Add(time.Second), true, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
