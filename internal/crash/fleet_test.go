@@ -43,7 +43,9 @@ func eachFleet(t *testing.T, test func(context.Context, *fleet)) {
 		s.start()
 		test(testContext(t), &fleet{
 			t: t, servers: []*server{s}, random: rand.New(rand.NewPCG(seed, 0)),
-			rows: func(_ context.Context, each func(func(...any) error) error, sql string) error { return rowsOfFile(database, each, sql) },
+			rows: func(_ context.Context, each func(func(...any) error) error, sql string) error {
+				return rowsOfFile(database, each, sql)
+			},
 		})
 	})
 	t.Run("postgres", func(t *testing.T) {
@@ -148,10 +150,10 @@ func (f *fleet) until(ctx context.Context, what string, holds func() bool) {
 	}
 }
 
-// strike kills a server after a random moment.
-func (f *fleet) strike(ctx context.Context, i int) {
+// strike kills a server at a random moment within a time.
+func (f *fleet) strike(ctx context.Context, i int, within time.Duration) {
 	f.t.Helper()
-	if err := pause(ctx, time.Duration(f.random.Int64N(int64(jitterMax)))); err != nil {
+	if err := pause(ctx, time.Duration(f.random.Int64N(int64(within)))); err != nil {
 		f.t.Fatal(err)
 	}
 	f.servers[i].kill()

@@ -8,11 +8,17 @@ import (
 	"time"
 
 	"github.com/hookswitch/hookswitch/interaction"
+	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
 const (
+	// replayInteractions bounds the interactions of a test: what fails of them, tried twice, must not open a circuit
+	// (hook.BreakerFailuresMax), which would hold the rest.
+	replayInteractions = (hook.BreakerFailuresMax - 1) / 4
 	// replayTakes is about how long a replay shall take that is killed in the middle.
-	replayTakes = 4 * time.Second
+	replayTakes = 3 * time.Second
+	// replayStep is how far apart its batches are: ten a second (replayBatches in internal/hook).
+	replayStep = 100 * time.Millisecond
 	// replayLeftMax is how long after the end of a node another one goes on with its replay (replayLag and replaysLookEvery in
 	// internal/store), and replayMargin what a machine that does much else adds to that.
 	replayLeftMax = 3 * time.Second
@@ -56,7 +62,7 @@ func giveUp(ctx context.Context, f *fleet, n int) (list []*given) {
 		g.webhook = f.serving().subscribe(ctx, f.t, map[string]any{
 			"url": g.ledger.url, "secret": secret, "concurrency": concurrency, "requestTimeout": nodeRequestTimeout.String(),
 			"retry":          map[string]any{"timeout": "100ms", "attempts": attempts},
-			"circuitBreaker": map[string]any{"failures": 1_000, "share": 1, "minimum": 100_000}, // else deliveries would be held
+			"circuitBreaker": map[string]any{"failures": hook.BreakerFailuresMax, "share": 1, "minimum": hook.BreakerMinimumMax}, // see replayInteractions
 		})
 		list = append(list, g)
 	}
@@ -71,7 +77,7 @@ func giveUp(ctx context.Context, f *fleet, n int) (list []*given) {
 		if n := f.count(ctx, g.webhook, "exhausted"); n != len(events) {
 			f.t.Fatalf("%d deliveries are exhausted, want %d", n, len(events))
 		}
-		g.ledger.behave(0, func(k key, attempt int) bool { return unlucky(k) && attempt <= 2*g.tried })
+		g.ledger.behave(slowAnswer, func(k key, attempt int) bool { return unlucky(k) && attempt <= 2*g.tried })
 	}
 	return list
 }
@@ -186,12 +192,12 @@ func (g *given) arrived(kills int) {
 	g.f.t.Logf("%d events replayed over %d kills, %d arrived again", len(g.events), kills, again)
 }
 
-// TestCrashReplay kills the server, or the node that goes on with it, in the middle of the replays of two webhooks: each of them
-// passes every exhausted delivery once, and finishes once.
+// TestCrashReplay kills the server, or the node that goes on with it, in the middle of the replays of two webhooks, and in the first
+// moments of others without a rate: each of them passes every exhausted delivery once, and finishes once.
 func TestCrashReplay(t *testing.T) {
 	t.Parallel()
 	eachFleet(t, func(ctx context.Context, f *fleet) {
-		list := giveUp(ctx, f, min(*interactionsFlag/20, strikeMax))
+		list := giveUp(ctx, f, min(*interactionsFlag/20, replayInteractions))
 		total, kills := 0, max(*killsFlag/2, 2)
 		var ids []string
 		for _, g := range list {
@@ -207,7 +213,7 @@ func TestCrashReplay(t *testing.T) {
 		for k := range kills {
 			victim := k % len(f.servers)
 			f.until(ctx, "the replays to go on", func() bool { return replayed() >= total*(k+1)/(kills+2) })
-			f.strike(ctx, victim)
+			f.strike(ctx, victim, replayStep)
 			if len(f.servers) > 1 { // the other one, from now on
 				at := replayed()
 				f.until(ctx, "another node to go on", func() bool { return replayed() > at })
@@ -224,12 +230,17 @@ func TestCrashReplay(t *testing.T) {
 			if n := f.count(ctx, g.webhook, "exhausted"); n != g.refused() {
 				f.t.Errorf("%d deliveries are exhausted again, want %d", n, g.refused())
 			}
-			g.wait(ctx, g.replay(ctx, 0).ID, g.refused())
+			ids[i] = g.replay(ctx, 0).ID
+		}
+		f.strike(ctx, 0, jitterMax) // before, in or after their one transaction
+		f.servers[0].start()
+		for i, g := range list {
+			g.wait(ctx, ids[i], g.refused())
 		}
 		f.stop()
 		f.tries(ctx, list)
 		for _, g := range list {
-			g.arrived(kills)
+			g.arrived(kills + 1)
 		}
 	})
 }
@@ -239,7 +250,7 @@ func TestCrashReplay(t *testing.T) {
 func TestCrashPausedReplay(t *testing.T) {
 	t.Parallel()
 	eachFleet(t, func(ctx context.Context, f *fleet) {
-		list := giveUp(ctx, f, min(*interactionsFlag/20, strikeMax)/2)
+		list := giveUp(ctx, f, min(*interactionsFlag/20, replayInteractions)/2)
 		g := list[0]
 		id := g.replay(ctx, max(len(g.events)/int(replayTakes/time.Second), 10)).ID
 		f.until(ctx, "the replay to go on", func() bool { return f.show(ctx, id).Replayed >= len(g.events)/4 })
