@@ -171,6 +171,14 @@ func (e *Engine) Take(d *hook.Delivery) bool {
 	return e.running.Load() && e.lane(d.Webhook).push(d)
 }
 
+// Due tells that the store has due deliveries to the webhook: its lane asks for them at once, and not after the next sweep, so that a
+// replay with a rate is as even at the receiver as it is in the store.
+func (e *Engine) Due(n hook.WebhookNumber) {
+	if e.running.Load() {
+		e.sweeper.hint(n, time.Now())
+	}
+}
+
 // reserve makes room in memory for at most n deliveries of a lane that holds so many already, and returns for how many.
 func (e *Engine) reserve(n, holds int) int {
 	for {

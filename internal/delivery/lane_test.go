@@ -311,3 +311,21 @@ func TestShortLeaseIsNotSent(t *testing.T) {
 		wantEach(t, seen, 20)
 	})
 }
+
+// TestDueIsSentAtOnce: what a replay made due, of which the engine was told, does not wait for the next sweep; the clock stands still.
+func TestDueIsSentAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, seen := newMemory(newWebhook(1)), new(log)
+		e, _ := start(t, q, seen.of(func(context.Context, hook.Post) hook.Answer { return acknowledge() }))
+		for n := range 10 {
+			<-time.After(sweepEvery / 10) // at rest, and between two sweeps
+			synctest.Wait()
+			q.store(1, newEvent(n))
+			e.Due(1)
+			synctest.Wait()
+			if len(seen.posts()) != n+1 {
+				t.Fatalf("%d of %d deliveries were sent", len(seen.posts()), n+1)
+			}
+		}
+	})
+}

@@ -23,6 +23,8 @@ func (t *taken) Take(d *hook.Delivery) bool {
 	return true
 }
 
+func (t *taken) Due(hook.WebhookNumber) {}
+
 // record records whatever waits, up to 256 at a time, until n are recorded.
 func (t *taken) record(b *testing.B, s *store.Store, n int) {
 	batch := make([]hook.Outcome, 0, 256)

@@ -298,9 +298,11 @@ func same() cmp.Options {
 type lane struct {
 	room bool
 
-	mu    sync.Mutex // guards full and taken
+	mu    sync.Mutex // guards what follows
 	full  bool
 	taken []*hook.Delivery
+	// told is which webhooks it was told of that have due deliveries.
+	told []hook.WebhookNumber
 }
 
 func (l *lane) Room(hook.WebhookNumber) bool { return l.room }
@@ -312,6 +314,12 @@ func (l *lane) Take(d *hook.Delivery) bool {
 		l.taken = append(l.taken, d)
 	}
 	return !l.full
+}
+
+func (l *lane) Due(w hook.WebhookNumber) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told = append(l.told, w)
 }
 
 // all returns what the lane took.

@@ -109,7 +109,15 @@ func (r *singleReplay) showNotice() *Delivery {
 // count counts a replay that was committed.
 func (r *singleReplay) count() {
 	if r.failed == nil {
-		r.store.metrics.replayed.Inc()
+		r.store.countReplayed(r.webhook.Number, 1)
+	}
+}
+
+// countReplayed counts what was replayed of a webhook and committed, and tells the lanes, which would see it at their next sweep only.
+func (s *Store) countReplayed(w hook.WebhookNumber, n int64) {
+	s.metrics.replayed.Add(float64(n))
+	if s.lanes != nil {
+		s.lanes.Due(w)
 	}
 }
 

@@ -167,7 +167,9 @@ func (s *Store) replaySome(ctx context.Context, k replayKey, now time.Time) (nex
 	if !b.held || b.failed != nil { // paused, cancelled, or another node goes on with it: if that leaves it, it is found again
 		return next, false, b.failed
 	}
-	s.metrics.replayed.Add(float64(b.after.Counts.Replayed - r.Counts.Replayed))
+	if n := b.after.Counts.Replayed - r.Counts.Replayed; n > 0 {
+		s.countReplayed(r.Webhook.Number, n)
+	}
 	rest := max(b.took*time.Duration(paceOf(s.engine.traits()).share)-time.Since(began), retainPauseShortest)
 	if b.walk.matched > 0 {
 		rest = max(rest, apart)

@@ -124,3 +124,37 @@ func TestReplaysBesideTraffic(t *testing.T) {
 		t.Logf("%d deliveries in %v; %d interactions accepted meanwhile, the longest took %v", many, time.Since(began).Round(time.Millisecond), accepted, longest.Round(time.Millisecond))
 	})
 }
+
+// TestReplayTellsTheLanes: each batch that made deliveries due tells the lanes of their webhook once it is committed, and so does the
+// replay of one delivery. Without that they would go out with the next sweep, all of a second at once, whatever the rate is.
+func TestReplayTellsTheLanes(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		l := &lane{}
+		s, now := e.Open(t, stepping(), l.option()), moment()
+		w := webhook(t, s, theCenter)
+		lives(t, s, now, 10)
+		exhaustAll(t, s, now, w)
+		told := func(want int) {
+			t.Helper()
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if len(l.told) != want || want > 0 && l.told[want-1] != w.Number {
+				t.Errorf("the lanes were told of %v, want %d times %d", l.told, want, w.Number)
+			}
+		}
+		told(0)
+		r := beginReplay(t, s, now, w, draft(now, rate(100)))
+		batches := 0
+		for at, more := now, true; more; batches++ {
+			at, more = step(t, s, r.ID, at)
+		}
+		wantCounts(t, s, r.ID, 20, 20, 0)
+		told(2)
+		if batches < 2 {
+			t.Errorf("it was done in %d batches", batches)
+		}
+		made := deliver(t, s, moment(), w)
+		replay(t, s, moment(), made[0].ID())
+		told(3)
+	})
+}

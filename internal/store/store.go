@@ -61,6 +61,8 @@ type Lanes interface {
 	Room(w hook.WebhookNumber) bool
 	// Take hands a committed, leased delivery over; false means that there is no room after all.
 	Take(d *hook.Delivery) bool
+	// Due tells that the store has deliveries to the webhook that are due now, and were made so by a replay. It must not block.
+	Due(w hook.WebhookNumber)
 }
 
 // Store is one open database. It is safe for concurrent use.
