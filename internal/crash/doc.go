@@ -13,6 +13,9 @@
 // arrives before its STARTED was acknowledged; and nothing arrives twice that was not open at a fault. A webhook that one node
 // changed counts at once for what the others accept.
 //
+// On both: a replay of a range makes each delivery pending once and finishes once, whoever goes on with it; a paused one stays so.
+// What operators are told of, with what is held back for a quiet period, is what happened, to the last exhausted delivery.
+//
 // What they do not prove: a SIGKILL leaves the system's page cache as it is, so that a missing fsync is not seen here.
 //
 // A failure names its seed. The same seed makes the same changes and chooses the same moments, but the machine's own timing
