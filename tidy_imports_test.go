@@ -97,7 +97,10 @@ func law() []house {
 		{
 			folder: "internal/crash",
 			own:    []string{"internal/hook", "internal/pgtest", "client", "receiver", "signature", "interaction"},
-			others: []string{"github.com/jackc/pgx/v5", "github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog"},
+			others: []string{
+				"github.com/jackc/pgx/v5", "github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog",
+				"zombiezen.com/go/sqlite", // reads what a killed process has left
+			},
 		},
 		{folder: "internal/trace/tracetest", others: []string{"go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"}},
 		{folder: "internal/pgtest", others: []string{"github.com/jackc/pgx/v5"}},
