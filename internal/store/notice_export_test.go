@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -39,8 +40,22 @@ func (s *Store) QueuedOutcomes() int { return len(s.outcomes.tickets) }
 // store runs.
 func (s *Store) OneWriter() { s.outcomes.helpers = 0 }
 
-// Began is when the writer of those began with its group, and zero while it waits.
-func (s *Store) Began() int64 { return s.outcomes.began.Load() }
+// HoldOutcomes makes the writer of those wait until release is called: what is queued meanwhile becomes one group.
+func (s *Store) HoldOutcomes(ctx context.Context) (release func() error) {
+	reached, gate, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	var once sync.Once
+	go func() {
+		done <- s.outcomes.commit(ctx, steps{func(batch) {
+			once.Do(func() { close(reached) })
+			<-gate
+		}})
+	}()
+	<-reached
+	return func() error {
+		close(gate)
+		return <-done
+	}
+}
 
 // InsertAttempt appends an attempt to the log, a stage after its delivery was changed.
 const InsertAttempt = string(insertAttempt)

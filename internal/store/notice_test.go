@@ -392,16 +392,7 @@ func TestNoticeFaults(t *testing.T) {
 func TestNoticesOfOneGroup(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		const count = 30
-		var closed atomic.Bool
-		gate := make(chan struct{})
-		s := e.Open(t, still(), storetest.Before(func(s *store.Store) {
-			s.OneWriter()
-			s.Watch(&store.Spy{Before: func(int) {
-				if closed.Load() {
-					<-gate
-				}
-			}})
-		}))
+		s := e.Open(t, still(), storetest.Before((*store.Store).OneWriter))
 		now := moment()
 		w, flapping := webhook(t, s, theCenter), webhook(t, s, theCenter)
 		claimed := many(t, s, now, w, count)
@@ -413,19 +404,11 @@ func TestNoticesOfOneGroup(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			for s.QueuedOutcomes() <= waits && closed.Load() {
+			for s.QueuedOutcomes() <= waits {
 				runtime.Gosched()
 			}
 		}
-		closed.Store(true)
-		wg.Go(func() { // which holds up the rest, so that they make a group
-			if _, err := s.Record(t.Context(), now, nil); err != nil {
-				t.Error(err)
-			}
-		})
-		for s.Began() == 0 {
-			runtime.Gosched()
-		}
+		release := s.HoldOutcomes(t.Context())
 		opened := hook.OpenCircuit(now, &w.Settings.Retry)
 		for _, step := range [][2]hook.Circuit{{{}, opened}, {opened, {}}, {{}, opened}} {
 			begin(func() error {
@@ -441,8 +424,7 @@ func TestNoticesOfOneGroup(t *testing.T) {
 				return err
 			})
 		}
-		closed.Store(false)
-		close(gate)
+		must(t, release())
 		wg.Wait()
 		kinds := map[hook.NoticeKind]int{}
 		for _, n := range notices(t, s, store.NoticeFilter{}) {

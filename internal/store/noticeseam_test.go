@@ -105,16 +105,11 @@ func TestNoticesOfOneGroupWhileSettingsChange(t *testing.T) {
 			return // tasks are executed one after the other
 		}
 		const count = 5
-		var closed, armed atomic.Bool
+		var armed atomic.Bool
 		var strict func()
-		gate := make(chan struct{})
 		s := e.Open(t, still(), storetest.Before(func(s *store.Store) {
 			s.OneWriter()
-			s.Watch(&store.Spy{Before: func(int) {
-				if closed.Load() {
-					<-gate
-				}
-			}, Statement: func(text string, _ []any) {
+			s.Watch(&store.Spy{Statement: func(text string, _ []any) {
 				if text == store.InsertAttempt && armed.CompareAndSwap(true, false) {
 					strict()
 				}
@@ -140,11 +135,7 @@ func TestNoticesOfOneGroupWhileSettingsChange(t *testing.T) {
 				}
 			})
 		}
-		closed.Store(true)
-		send()
-		for s.Began() == 0 {
-			runtime.Gosched()
-		}
+		release := s.HoldOutcomes(t.Context())
 		for i, d := range claimed {
 			send(fails(d, now, now.Add(time.Hour)))
 			for s.QueuedOutcomes() <= i {
@@ -152,8 +143,7 @@ func TestNoticesOfOneGroupWhileSettingsChange(t *testing.T) {
 			}
 		}
 		armed.Store(true)
-		closed.Store(false)
-		close(gate)
+		must(t, release())
 		wg.Wait()
 		if armed.Load() {
 			t.Fatal("the settings were not changed")
