@@ -41,7 +41,7 @@ func law() []house {
 		},
 		{
 			folder: "internal/store/storetest",
-			own:    []string{"internal/store", "internal/hook", "internal/pgtest", "interaction"},
+			own:    []string{"internal/store", "internal/hook", "internal/pgtest", "internal/seal/sealtest", "interaction"},
 			others: []string{"github.com/google/go-cmp", "github.com/google/uuid"},
 		},
 		{
@@ -49,6 +49,8 @@ func law() []house {
 			own:    []string{"internal/hook", "interaction", "signature"},
 			others: []string{"golang.org/x/time", "github.com/prometheus/client_golang"},
 		},
+		{folder: "internal/seal/sealtest", own: []string{"internal/seal"}},
+		{folder: "internal/seal", others: []string{"github.com/tink-crypto/tink-go/v2"}},
 		{folder: "internal/trace", own: []string{"internal/hook"}, others: []string{"go.opentelemetry.io/otel", "go.opentelemetry.io/proto/otlp", "go.opentelemetry.io/contrib/propagators/b3"}},
 		{folder: "internal/mail", own: []string{"internal/egress", "internal/hook"}, others: []string{"github.com/wneessen/go-mail"}},
 		{folder: "internal/egress", own: []string{"internal/hook"}, others: []string{"code.dny.dev/ssrf"}},
@@ -71,7 +73,7 @@ func law() []house {
 		{
 			folder: "internal/cli",
 			own: []string{
-				"internal/config", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/mail", "internal/trace",
+				"internal/config", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/mail", "internal/trace", "internal/seal",
 				"internal/hook", "client", "receiver", "signature", "interaction",
 			},
 			others: []string{
@@ -82,7 +84,7 @@ func law() []house {
 		{folder: "cmd/hookswitch", own: []string{"internal/cli"}},
 		{
 			folder: "bench",
-			own:    []string{"interaction", "signature", "receiver", "client", "internal/hook", "internal/pgtest"},
+			own:    []string{"interaction", "signature", "receiver", "client", "internal/hook", "internal/pgtest", "internal/seal/sealtest"},
 			others: []string{"github.com/google/uuid", "github.com/jackc/pgx/v5", "zombiezen.com/go/sqlite"}, // the drivers: it fills stores
 		},
 
@@ -96,7 +98,7 @@ func law() []house {
 		},
 		{
 			folder: "internal/crash",
-			own:    []string{"internal/hook", "internal/pgtest", "client", "receiver", "signature", "interaction"},
+			own:    []string{"internal/hook", "internal/pgtest", "internal/seal/sealtest", "client", "receiver", "signature", "interaction"},
 			others: []string{
 				"github.com/jackc/pgx/v5", "github.com/Shopify/toxiproxy/v2", "github.com/rs/zerolog",
 				"zombiezen.com/go/sqlite", // reads what a killed process has left

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 )
 
 const (
@@ -95,7 +97,7 @@ func (s *server) launch() error {
 	}, s.extra...)
 	s.cmd = exec.Command(s.binary, arguments...) //nolint:gosec,noctx // The operator of the benchmark names the binary; stop and kill end it.
 	// The database is no argument: its URL may hold a password.
-	s.cmd.Env = append(os.Environ(), "HOOKSWITCH_ADMIN_KEY="+s.key, "HOOKSWITCH_DATABASE="+s.database)
+	s.cmd.Env = append(os.Environ(), "HOOKSWITCH_ADMIN_KEY="+s.key, "HOOKSWITCH_DATABASE="+s.database, "HOOKSWITCH_MASTER_KEYSET="+sealtest.Text)
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = s.dir, output, output
 	s.cmd.SysProcAttr = dieWithParent()
 	if err := s.cmd.Start(); err != nil {

@@ -140,12 +140,14 @@ const (
 	FailureBlocked  Failure = "blocked"
 	FailureBroken   Failure = "broken"
 	FailureDns      Failure = "dns"
+	FailureProxy    Failure = "proxy"
 	FailureRedirect Failure = "redirect"
 	FailureRefused  Failure = "refused"
 	FailureRequest  Failure = "request"
 	FailureStatus   Failure = "status"
 	FailureTimeout  Failure = "timeout"
 	FailureTls      Failure = "tls"
+	FailureToken    Failure = "token"
 )
 
 // Valid indicates whether the value is a known member of the Failure enum.
@@ -156,6 +158,8 @@ func (e Failure) Valid() bool {
 	case FailureBroken:
 		return true
 	case FailureDns:
+		return true
+	case FailureProxy:
 		return true
 	case FailureRedirect:
 		return true
@@ -168,6 +172,8 @@ func (e Failure) Valid() bool {
 	case FailureTimeout:
 		return true
 	case FailureTls:
+		return true
+	case FailureToken:
 		return true
 	default:
 		return false

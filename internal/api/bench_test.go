@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 )
 
@@ -68,7 +69,7 @@ func BenchmarkCreate(b *testing.B) { benchmarkRequests(b, benchServer(b), "/v1/i
 const benchKey = "the-admin-key-of-this-benchmark"
 
 func benchServer(b *testing.B) *Server {
-	st, err := store.Open(b.Context(), store.Options{Database: filepath.Join(b.TempDir(), "bench.db")})
+	st, err := store.Open(b.Context(), store.Options{Sealer: sealtest.Keyset(), Database: filepath.Join(b.TempDir(), "bench.db")})
 	if err != nil {
 		b.Fatal(err)
 	}

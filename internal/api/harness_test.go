@@ -14,6 +14,7 @@ import (
 
 	"github.com/hookswitch/hookswitch/internal/api"
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 )
 
@@ -38,7 +39,7 @@ func (s scriptedTester) Test(context.Context, *hook.Webhook) hook.Attempt { retu
 func start(tb testing.TB, change ...func(*api.Options)) *harness {
 	tb.Helper()
 	ctx := tb.Context()
-	s, err := store.Open(ctx, store.Options{Database: filepath.Join(tb.TempDir(), "test.db"), PublicURL: publicURL})
+	s, err := store.Open(ctx, store.Options{Sealer: sealtest.Keyset(), Database: filepath.Join(tb.TempDir(), "test.db"), PublicURL: publicURL})
 	if err != nil {
 		tb.Fatal(err)
 	}

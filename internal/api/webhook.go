@@ -193,10 +193,10 @@ func (s *Server) createWebhook(ctx context.Context, in *createWebhookInput) (*an
 			return nil, err
 		}
 	}
-	w.Secret = hook.NewSecret(in.secret)
+	w.Secrets.Current = hook.NewSecret(in.secret)
 	created := func(w *hook.Webhook) (*answer, error) {
 		shown := showWebhook(w, in.center.ID)
-		shown.Secret = w.Secret.Reveal()
+		shown.Secret = w.Secrets.Current.Reveal()
 		return done(http.StatusCreated, shown)
 	}
 	made, err := s.store.CreateWebhook(ctx, in.now, &w, once(in.call, created))

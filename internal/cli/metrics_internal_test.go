@@ -13,6 +13,7 @@ import (
 
 	"github.com/hookswitch/hookswitch/internal/config"
 	"github.com/hookswitch/hookswitch/internal/pgtest"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 )
 
 // described is what a metric is called, with its labels, and the text of its help.
@@ -21,7 +22,7 @@ type described struct{ name, labels, help string }
 // describe returns the metrics of ours that a node on a database registers.
 func describe(t *testing.T, database string) []described {
 	t.Helper()
-	flags := map[string]string{"listen": "127.0.0.1:0", "database": database}
+	flags := map[string]string{"listen": "127.0.0.1:0", "database": database, "master-keyset": sealtest.Text}
 	c, err := config.Load(config.Sources{
 		Flag: func(name string) (string, bool) { text, ok := flags[name]; return text, ok },
 		Env:  func(string) (string, bool) { return "", false },

@@ -62,9 +62,13 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	}
 	n.metrics = prometheus.NewRegistry()
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	sealer, err := masterKeyset(c)
+	if err != nil {
+		return nil, errors.Join(err, n.listener.Close())
+	}
 	n.store, err = store.Open(ctx, store.Options{
 		Database: c.Database, PublicURL: n.publicURL(), Lease: c.Lease, Retention: c.Retention, NoticeQuiet: c.NoticeQuiet,
-		Accepted: traced.accepted, Log: log, Metrics: n.metrics,
+		Sealer: sealer, Accepted: traced.accepted, Log: log, Metrics: n.metrics,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot use the store: %w", err), n.listener.Close())
@@ -73,10 +77,10 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 		return nil, errors.Join(err, n.store.Close(), n.listener.Close())
 	}
 	version := readBuild().Version
-	n.egress = egress.New(egress.Options{AllowPrivate: c.AllowPrivateTargets})
+	n.egress = egress.New(egress.Options{AllowPrivate: c.Targets.AllowPrivate})
 	out := &outlet{web: n.egress, mail: newMailer(&c.Mail, version)}
 	n.engine = delivery.New(delivery.Options{
-		Queue: n.store, Sender: out, Disabler: n.store, Tracer: traced.posts, Log: log, Metrics: n.metrics, MetricsWebhooks: c.MetricsWebhooks,
+		Queue: n.store, Sender: out, Disabler: n.store, Tracer: traced.posts, Log: log, Metrics: n.metrics, MetricsWebhooks: c.Metrics.Webhooks,
 		Version: version, PublicURL: n.publicURL(), Lease: c.Lease,
 		DrainTimeout: max(c.DrainTimeout-c.DrainTimeout/apiDrainShare, time.Millisecond), // zero would be its default
 	})
@@ -216,7 +220,7 @@ const adminKeyPrefix = "hsk_"
 
 // ensureAdminKey keeps the configured admin key or, where there is none at all, makes one and returns it.
 func (n *node) ensureAdminKey(ctx context.Context) (made string, err error) {
-	key := n.config.AdminKey.Reveal()
+	key := n.config.Access.AdminKey.Reveal()
 	if key == "" {
 		if n.store.HasAdminKey() {
 			return "", nil

@@ -16,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/hookswitch/hookswitch/internal/pgtest"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 )
 
 // adminKey is the admin key of every server in the scripts.
@@ -45,6 +46,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Values[stageKey{}] = &stage{}
+			env.Setenv("KEYSET", sealtest.Text)
 			return errors.Join(
 				os.WriteFile(filepath.Join(env.WorkDir, "body.json"), []byte("Hello, World!"), 0o600),
 				os.WriteFile(filepath.Join(env.WorkDir, "standard.json"), []byte(`{"test": 2432232314}`), 0o600),
@@ -134,7 +136,7 @@ func end(ts *testscript.TestScript, _ bool, args []string) {
 // within runs the program in the process of the test, with the variables of the script.
 func within(ts *testscript.TestScript, args []string) int {
 	var env []string
-	for _, name := range []string{"SERVER", "API_KEY", "ADMIN_KEY", "CONTACT_CENTER", "SECRET", "CONFIG", "LEASE", "DATABASE"} {
+	for _, name := range []string{"SERVER", "API_KEY", "ADMIN_KEY", "CONTACT_CENTER", "SECRET", "CONFIG", "LEASE", "DATABASE", "MASTER_KEYSET"} {
 		env = append(env, "HOOKSWITCH_"+name+"="+ts.Getenv("HOOKSWITCH_"+name))
 	}
 	code, stdout, stderr := run(scriptTester{ts}, env, "", args...)

@@ -16,26 +16,54 @@ const EnvPrefix = "HOOKSWITCH_"
 
 // Config is everything that an operator decides about a server. The keys are documented in the default file, see [Default].
 type Config struct {
-	Listen   string
+	Server
 	Database string
-	// PublicURL has no slash at its end; it is empty when it is to be made from the address that is listened on.
-	PublicURL string
-	// AdminKey is zero when none is configured.
-	AdminKey            hook.Secret
-	AllowPrivateTargets []netip.Prefix
-	Log                 Log
-	DrainTimeout        time.Duration
-	Lease               time.Duration
+	Master   Master
+	Access   Access
+	Targets  Targets
+	Log      Log
+	Lease    time.Duration
 	// Retention is zero when interactions are kept for ever.
 	Retention time.Duration
 	Traces    Traces
 	Mail      Mail
-	// MetricsWebhooks is how many webhooks have series of their own in the metrics.
-	MetricsWebhooks int
+	Metrics   Metrics
 	// NoticeQuiet is how long nothing of the kind of a notice about the same webhook follows it.
 	NoticeQuiet time.Duration
 
 	settings []Setting
+}
+
+// Server says how requests come in.
+type Server struct {
+	Listen string
+	// PublicURL has no slash at its end; it is empty when it is to be made from the address that is listened on.
+	PublicURL    string
+	DrainTimeout time.Duration
+}
+
+// Master says where the master keyset is; at most one of the two is set.
+type Master struct {
+	// Keyset is the keyset itself.
+	Keyset hook.Secret
+	File   string
+}
+
+// Access says who may call the API.
+type Access struct {
+	// AdminKey is zero when none is configured.
+	AdminKey hook.Secret
+}
+
+// Targets says which receivers may be reached, and how.
+type Targets struct {
+	AllowPrivate []netip.Prefix
+}
+
+// Metrics says what the metrics show.
+type Metrics struct {
+	// Webhooks is how many webhooks have series of their own.
+	Webhooks int
 }
 
 // Traces says where distributed traces go, and which.
@@ -75,8 +103,10 @@ func keys() []key {
 		{name: "listen", set: into(func(c *Config) *string { return &c.Listen }, parseListen)},
 		{name: "database", set: into(func(c *Config) *string { return &c.Database }, parseDatabase)},
 		{name: "public-url", set: into(func(c *Config) *string { return &c.PublicURL }, parsePublicURL)},
-		{name: "admin-key", secret: true, set: into(func(c *Config) *hook.Secret { return &c.AdminKey }, parseAdminKey)},
-		{name: "allow-private-targets", list: true, set: into(func(c *Config) *[]netip.Prefix { return &c.AllowPrivateTargets }, parsePrefixes)},
+		{name: "master-keyset", secret: true, set: into(func(c *Config) *hook.Secret { return &c.Master.Keyset }, parseKeyset)},
+		{name: "master-keyset-file", set: into(func(c *Config) *string { return &c.Master.File }, parsePath)},
+		{name: "admin-key", secret: true, set: into(func(c *Config) *hook.Secret { return &c.Access.AdminKey }, parseAdminKey)},
+		{name: "allow-private-targets", list: true, set: into(func(c *Config) *[]netip.Prefix { return &c.Targets.AllowPrivate }, parsePrefixes)},
 		{name: "log-format", set: into(func(c *Config) *string { return &c.Log.Format }, oneOf(LogText, LogJSON))},
 		{name: "log-level", set: into(func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "warn", "error"))},
 		{name: "drain-timeout", set: into(func(c *Config) *time.Duration { return &c.DrainTimeout }, between(0, DrainTimeoutMax))},
@@ -86,7 +116,7 @@ func keys() []key {
 		{name: "trace-sample", set: into(func(c *Config) *float64 { return &c.Traces.Sample }, parseShare)},
 		{name: "smtp", secret: true, set: into(func(c *Config) **MailServer { return &c.Mail.Server }, parseMailServer)},
 		{name: "smtp-from", set: into(func(c *Config) *mail.Address { return &c.Mail.From }, parseMailFrom)},
-		{name: "metrics-webhooks", set: into(func(c *Config) *int { return &c.MetricsWebhooks }, number(0, MetricsWebhooksMax))},
+		{name: "metrics-webhooks", set: into(func(c *Config) *int { return &c.Metrics.Webhooks }, number(0, MetricsWebhooksMax))},
 		{name: "notice-quiet", set: into(func(c *Config) *time.Duration { return &c.NoticeQuiet }, between(hook.NoticeQuietShortest, hook.NoticeQuietLongest))},
 	}
 }

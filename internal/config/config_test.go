@@ -39,7 +39,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), len(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.Traces, c.MetricsWebhooks, c.NoticeQuiet}
+	got := []any{c.Listen, c.Database, c.PublicURL, c.Access.AdminKey.Reveal(), len(c.Targets.AllowPrivate), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.Traces, c.Metrics.Webhooks, c.NoticeQuiet}
 	want := []any{
 		"127.0.0.1:8480", "hookswitch.db", "", "", 0,
 		config.Log{Format: "text", Level: "info"},
@@ -98,7 +98,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		"log-level": "debug", "drain-timeout": "1m", "lease": "2m", "retention": "720h",
 		"otlp-endpoint": "http://127.0.0.1:4318", "trace-sample": "0.25", "metrics-webhooks": "7",
 		"smtp": "smtp://user:p%40ss@mail.example:2525", "smtp-from": "Hookswitch <hookswitch@example.com>",
-		"notice-quiet": "5m",
+		"notice-quiet": "5m", "master-keyset": "a keyset", "master-keyset-file": "/etc/hookswitch/keyset",
 	}
 	want := []any{
 		"[::1]:9000", "sqlite:/var/lib/h.db", "https://hookswitch.example/base", "a-key-of-some-length",
@@ -107,7 +107,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		time.Minute, 2 * time.Minute, 720 * time.Hour,
 		"http://127.0.0.1:4318", 0.25, 7,
 		"mail.example 2525 required user p@ss", `"Hookswitch" <hookswitch@example.com>`,
-		5 * time.Minute,
+		5 * time.Minute, "a keyset", "/etc/hookswitch/keyset",
 	}
 	env, file := map[string]string{}, strings.Builder{}
 	for _, k := range config.Keys() {
@@ -126,9 +126,9 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := []any{
-				c.Listen, c.Database, c.PublicURL, c.AdminKey.Reveal(), join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention,
-				c.Traces.Endpoint.String(), c.Traces.Sample, c.MetricsWebhooks, described(c.Mail.Server), c.Mail.From.String(),
-				c.NoticeQuiet,
+				c.Listen, c.Database, c.PublicURL, c.Access.AdminKey.Reveal(), join(c.Targets.AllowPrivate), c.Log, c.DrainTimeout, c.Lease, c.Retention,
+				c.Traces.Endpoint.String(), c.Traces.Sample, c.Metrics.Webhooks, described(c.Mail.Server), c.Mail.From.String(),
+				c.NoticeQuiet, c.Master.Keyset.Reveal(), c.Master.File,
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
@@ -166,7 +166,7 @@ func TestFileForms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := join(c.AllowPrivateTargets); got != tt.want {
+			if got := join(c.Targets.AllowPrivate); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -339,8 +339,8 @@ func TestYAMLIsAConfigurationFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []any{c.Listen, c.Database, c.PublicURL, join(c.AllowPrivateTargets), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.NoticeQuiet}
-	got := []any{again.Listen, again.Database, again.PublicURL, join(again.AllowPrivateTargets), again.Log, again.DrainTimeout, again.Lease, again.Retention, again.NoticeQuiet}
+	want := []any{c.Listen, c.Database, c.PublicURL, join(c.Targets.AllowPrivate), c.Log, c.DrainTimeout, c.Lease, c.Retention, c.NoticeQuiet}
+	got := []any{again.Listen, again.Database, again.PublicURL, join(again.Targets.AllowPrivate), again.Log, again.DrainTimeout, again.Lease, again.Retention, again.NoticeQuiet}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff, text)
 	}

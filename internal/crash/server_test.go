@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 )
 
 const (
@@ -93,7 +95,7 @@ func (s *server) launch() *process {
 	args = append(args, s.flags...)
 	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.SysProcAttr = s.attributes
-	p.cmd.Env = append(p.cmd.Environ(), "HOOKSWITCH_ADMIN_KEY="+adminKey, "GORACE=exitcode=66 atexit_sleep_ms=0")
+	p.cmd.Env = append(p.cmd.Environ(), "HOOKSWITCH_ADMIN_KEY="+adminKey, "HOOKSWITCH_MASTER_KEYSET="+sealtest.Text, "GORACE=exitcode=66 atexit_sleep_ms=0")
 	logged, err := p.cmd.StderrPipe()
 	if err != nil {
 		s.t.Fatalf("open the server's log: %v", err)

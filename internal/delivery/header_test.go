@@ -38,7 +38,7 @@ func one(t *testing.T, w *hook.Webhook) (sent post) {
 // wantSigned has every signature of a POST verified, by our own package and by the public library for Standard Webhooks.
 func wantSigned(t testing.TB, p hook.Post, w *hook.Webhook) {
 	t.Helper()
-	key := []byte(w.Secret.Reveal())
+	key := []byte(w.Secrets.Current.Reveal())
 	if err := signature.Verify(p.Header, p.Body, key); err != nil {
 		t.Errorf("verify: %v", err)
 	}
@@ -234,7 +234,7 @@ func TestAttemptsCarryTheSame(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("POST %d (-want +got):\n%s", i, diff)
 			}
-			key := [][]byte{[]byte(w.Secret.Reveal())}
+			key := [][]byte{[]byte(w.Secrets.Current.Reveal())}
 			if err := signature.VerifyStandard(h, p.Body, key, p.at, time.Second); err != nil {
 				t.Errorf("POST %d: %v", i, err)
 			}

@@ -41,7 +41,7 @@ type series struct {
 
 const (
 	// failuresMax is how many classes of failure there are, with none of them.
-	failuresMax = int(hook.FailureRequest) + 1
+	failuresMax = int(hook.FailureProxy) + 1
 	// tookBuckets is how many bounds a webhook's durations have: few, because there may be many webhooks.
 	tookBuckets = 6
 )

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 )
 
@@ -31,7 +32,7 @@ func startNode(t testing.TB, database string, s Sender, change ...func(*Options)
 	for _, c := range change {
 		c(&o)
 	}
-	opened, err := store.Open(context.Background(), store.Options{Database: database, PublicURL: publicURL, Lease: o.Lease})
+	opened, err := store.Open(context.Background(), store.Options{Sealer: sealtest.Keyset(), Database: database, PublicURL: publicURL, Lease: o.Lease})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -285,7 +285,7 @@ const secret = "correct horse battery staple"
 func newWebhook(n hook.WebhookNumber, changes ...func(*hook.Settings)) *hook.Webhook {
 	w := &hook.Webhook{
 		Number: n, ID: hook.WebhookID{UUID: numbered(4, int(n))}, ContactCenter: 1, CenterID: "default",
-		Settings: hook.DefaultSettings(), Secret: hook.NewSecret(secret), Enabled: true,
+		Settings: hook.DefaultSettings(), Secrets: hook.Secrets{Current: hook.NewSecret(secret)}, Enabled: true,
 	}
 	w.Settings.URL = "https://receiver.example/hook"
 	for _, change := range changes {

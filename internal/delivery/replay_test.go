@@ -9,6 +9,7 @@ import (
 	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/hook"
 	"github.com/hookswitch/hookswitch/internal/pgtest"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 )
 
@@ -45,7 +46,7 @@ func (r *mended) Send(_ context.Context, p hook.Post) hook.Answer {
 func exhausted(t *testing.T, url string, interactions int) (w *hook.Webhook, operations map[string]bool) {
 	t.Helper()
 	ctx := t.Context()
-	s, err := store.Open(ctx, store.Options{Database: url, PublicURL: publicURL})
+	s, err := store.Open(ctx, store.Options{Sealer: sealtest.Keyset(), Database: url, PublicURL: publicURL})
 	if err != nil {
 		t.Fatal(err)
 	}

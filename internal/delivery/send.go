@@ -60,7 +60,7 @@ func newTarget(w *hook.Webhook, version string) (*target, error) {
 		return nil, fmt.Errorf("parse the webhook's URL: %w", err)
 	}
 	t := &target{
-		webhook: w, url: u, signer: signature.NewSigner([]byte(w.Secret.Reveal())), headers: make(http.Header, len(s.Headers)),
+		webhook: w, url: u, signer: signature.NewSigner([]byte(w.Secrets.Current.Reveal())), headers: make(http.Header, len(s.Headers)),
 		sha256:   slices.Contains(s.Signatures, hook.SignatureSHA256),
 		standard: slices.Contains(s.Signatures, hook.SignatureStandard),
 		attempt:  slices.Contains(s.Metadata, hook.MetadataAttempt),

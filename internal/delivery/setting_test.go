@@ -108,7 +108,7 @@ func TestURLChangesWithTheNextPOST(t *testing.T) {
 		q.change(1, func(w *hook.Webhook) {
 			w.Settings.URL = "https://elsewhere.example/hook"
 			w.Settings.Headers = map[string]string{"authorization": "Bearer new"}
-			w.Secret = hook.NewSecret("another secret of many bytes")
+			w.Secrets.Current = hook.NewSecret("another secret of many bytes")
 		})
 		settled(t, q, 10*time.Second)
 		for i, p := range seen.posts() {

@@ -28,11 +28,15 @@ const (
 	FailureTLS      Failure = 7 // FailureTLS is a TLS handshake or a certificate that failed.
 	FailureBlocked  Failure = 8 // FailureBlocked is an address that the operator does not allow.
 	FailureRequest  Failure = 9 // FailureRequest is a request that could not be made, or a response that was not HTTP.
+	// FailureToken is an authorization server that gave no token for the POST.
+	FailureToken Failure = 10
+	// FailureProxy is the operator's own proxy that failed: no attempt of the receiver's, so that it is stored nowhere.
+	FailureProxy Failure = 11
 )
 
 // String returns the class's name as the API and the metrics write it.
 func (f Failure) String() string {
-	names := [...]string{"", "status", "redirect", "timeout", "dns", "refused", "broken", "tls", "blocked", "request"}
+	names := [...]string{"", "status", "redirect", "timeout", "dns", "refused", "broken", "tls", "blocked", "request", "token", "proxy"}
 	if int(f) >= len(names) {
 		return fmt.Sprintf("Failure(%d)", uint8(f))
 	}
@@ -43,6 +47,7 @@ func (f Failure) String() string {
 func Failures() []Failure {
 	return []Failure{
 		FailureStatus, FailureRedirect, FailureTimeout, FailureDNS, FailureRefused, FailureBroken, FailureTLS, FailureBlocked, FailureRequest,
+		FailureToken, FailureProxy,
 	}
 }
 

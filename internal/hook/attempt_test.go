@@ -12,7 +12,7 @@ import (
 
 // The numbers are stored: this table may grow, and no row of it may ever change.
 func TestFailureNumbersAndNames(t *testing.T) {
-	want := []string{"", "status", "redirect", "timeout", "dns", "refused", "broken", "tls", "blocked", "request"}
+	want := []string{"", "status", "redirect", "timeout", "dns", "refused", "broken", "tls", "blocked", "request", "token", "proxy"}
 	for number, name := range want {
 		if got := hook.Failure(number).String(); got != name {
 			t.Errorf("%d: got %q, want %q", number, got, name)
@@ -32,7 +32,7 @@ func TestFailureNumbersAndNames(t *testing.T) {
 	}
 	if hook.FailureNone != 0 || hook.FailureStatus != 1 || hook.FailureRedirect != 2 || hook.FailureTimeout != 3 ||
 		hook.FailureDNS != 4 || hook.FailureRefused != 5 || hook.FailureBroken != 6 || hook.FailureTLS != 7 ||
-		hook.FailureBlocked != 8 || hook.FailureRequest != 9 {
+		hook.FailureBlocked != 8 || hook.FailureRequest != 9 || hook.FailureToken != 10 || hook.FailureProxy != 11 {
 		t.Error("a number changed")
 	}
 }

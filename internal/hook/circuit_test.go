@@ -111,7 +111,7 @@ func TestClosesCircuit(t *testing.T) {
 		want   bool
 	}{
 		{"nothing", nil, func(*hook.Webhook) {}, false},
-		{"another secret", nil, func(w *hook.Webhook) { w.Secret = hook.NewSecret("0123456789abcdef") }, false},
+		{"another secret", nil, func(w *hook.Webhook) { w.Secrets.Current = hook.NewSecret("0123456789abcdef") }, false},
 		{"another timeout", nil, func(w *hook.Webhook) { w.Settings.RequestTimeout++ }, false},
 		{"disabled", nil, func(w *hook.Webhook) { w.Enabled = false }, false},
 		{"another URL", nil, func(w *hook.Webhook) { w.Settings.URL += "/2" }, true},

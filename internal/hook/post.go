@@ -14,6 +14,9 @@ type Post struct {
 	Header http.Header
 	// Body may be shared by many posts and is never changed: it is the event's payload (I5).
 	Body []byte
+	// Credentials are the webhook's: whoever sends the post makes Authorization and TLS of them; their headers are in Header already.
+	// Nil means none. They are shared and never changed.
+	Credentials *Credentials
 	// Timeout bounds the whole of the attempt, from the look-up of the name to the last byte read of the response.
 	Timeout time.Duration
 }

@@ -29,12 +29,12 @@ func TestRedactedURL(t *testing.T) {
 
 // A value that is not shown shows that it changed, and the settings themselves stay as they are.
 func TestRedactedTellsChanges(t *testing.T) {
-	before := Settings{URL: "https://receiver.example/?token=old", Headers: map[string]string{"X-Same": "s3cret-same", "X-Other": "s3cret-old", "X-Gone": "s3cret-gone"}}
-	after := Settings{URL: "https://receiver.example/?token=s3cret-new", Headers: map[string]string{"X-Same": "s3cret-same", "X-Other": "s3cret-new", "X-New": "s3cret-added"}}
+	before := Settings{URL: "https://receiver.example/?token=old", Credentials: Credentials{Headers: map[string]string{"X-Same": "s3cret-same", "X-Other": "s3cret-old", "X-Gone": "s3cret-gone"}}}
+	after := Settings{URL: "https://receiver.example/?token=s3cret-new", Credentials: Credentials{Headers: map[string]string{"X-Same": "s3cret-same", "X-Other": "s3cret-new", "X-New": "s3cret-added"}}}
 	got := after.Redacted(&before)
 	want := Settings{
-		URL:     "https://receiver.example/?token=*** (changed)",
-		Headers: map[string]string{"X-Same": "***", "X-Other": "*** (changed)", "X-New": "***"},
+		URL:         "https://receiver.example/?token=*** (changed)",
+		Credentials: Credentials{Headers: map[string]string{"X-Same": "***", "X-Other": "*** (changed)", "X-New": "***"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("redacted (-want +got):\n%s", diff)

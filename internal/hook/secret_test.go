@@ -36,7 +36,7 @@ func hidden(t *testing.T, where, text string) {
 // holders are the places where a secret may be when somebody prints something.
 func holders() map[string]any {
 	secret := hook.NewSecret(secretText)
-	webhook := hook.Webhook{Number: 1, Settings: hook.DefaultSettings(), Secret: secret}
+	webhook := hook.Webhook{Number: 1, Settings: hook.DefaultSettings(), Secrets: hook.Secrets{Current: secret}}
 	return map[string]any{
 		"secret":                      secret,
 		"pointer":                     &secret,
@@ -144,10 +144,10 @@ func TestSecretEqual(t *testing.T) {
 			t.Errorf("%q is equal to %q", secret.Reveal(), other.Reveal())
 		}
 	}
-	if diff := cmp.Diff(hook.Webhook{Secret: secret}, hook.Webhook{Secret: same}); diff != "" {
+	if diff := cmp.Diff(hook.Webhook{Secrets: hook.Secrets{Current: secret}}, hook.Webhook{Secrets: hook.Secrets{Current: same}}); diff != "" {
 		t.Errorf("webhooks with the same secret differ:\n%s", diff)
 	}
-	if cmp.Equal(hook.Webhook{Secret: secret}, hook.Webhook{Secret: hook.NewSecret("another-secret-text")}) {
+	if cmp.Equal(hook.Webhook{Secrets: hook.Secrets{Current: secret}}, hook.Webhook{Secrets: hook.Secrets{Current: hook.NewSecret("another-secret-text")}}) {
 		t.Error("webhooks with different secrets are equal")
 	}
 }

@@ -146,7 +146,7 @@ func TestEveryWrongSettingIsNamedAtOnce(t *testing.T) {
 		Breaker: hook.BreakerLimits{Failures: -1, Share: math.NaN(), Minimum: -1}, Disable: hook.Disable{After: 1},
 		Success: "3xx", RateLimit: -1, Batch: hook.Batch{Linger: -1},
 		Signatures: []hook.Signature{"md5"}, Metadata: []hook.Metadata{"mood"},
-		Headers: map[string]string{"Host": "other.example", "X-Ok": "fine", "X-Wrong": "\n"},
+		Credentials: hook.Credentials{Headers: map[string]string{"Host": "other.example", "X-Ok": "fine", "X-Wrong": "\n"}},
 	}
 	want := []string{
 		"url", "description", "events[0]", "mediaTypes[0]", "subtypes[0]", "requestTimeout",

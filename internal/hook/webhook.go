@@ -15,7 +15,7 @@ type Webhook struct {
 	// CenterID is the contact centre's public id, for x-ccid.
 	CenterID ContactCenterID
 	Settings Settings
-	Secret   Secret
+	Secrets  Secrets
 	Enabled  bool
 	// Circuit is as stored when the webhook was read; when the next probe is due may have moved since on another node.
 	Circuit   Circuit
@@ -152,11 +152,11 @@ type Settings struct {
 	// Concurrency is how many POSTs may be in flight, per node.
 	Concurrency int `json:"concurrency"`
 	// RateLimit is how many POSTs may begin per second, per node; zero means no limit.
-	RateLimit  int               `json:"rateLimit,omitempty"`
-	Batch      Batch             `json:"batch"`
-	Signatures []Signature       `json:"signatures"`
-	Metadata   []Metadata        `json:"metadata"`
-	Headers    map[string]string `json:"headers,omitempty"`
+	RateLimit  int         `json:"rateLimit,omitempty"`
+	Batch      Batch       `json:"batch"`
+	Signatures []Signature `json:"signatures"`
+	Metadata   []Metadata  `json:"metadata"`
+	Credentials
 }
 
 // Serves returns the purpose, also where it was left empty.

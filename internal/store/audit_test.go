@@ -85,8 +85,8 @@ func TestAuditOfWebhook(t *testing.T) {
 		})
 		update(func(w *hook.Webhook) { w.Settings.Headers["X-Auth"] = "two" })
 		update(func(w *hook.Webhook) { w.Settings.Headers["X-Auth"] = "two" })
-		update(func(w *hook.Webhook) { w.Secret = hook.NewSecret("0123456789abcdef") })
-		update(func(w *hook.Webhook) { w.Secret = hook.NewSecret("another 0123456789") })
+		update(func(w *hook.Webhook) { w.Secrets.Current = hook.NewSecret("0123456789abcdef") })
+		update(func(w *hook.Webhook) { w.Secrets.Current = hook.NewSecret("another 0123456789") })
 		update(func(w *hook.Webhook) {
 			w.Enabled, w.Disabled = false, hook.Disabled{At: now, For: hook.DisabledFailing}
 		})
@@ -192,7 +192,7 @@ func TestAuditFilters(t *testing.T) {
 		w := webhook(t, s, theCenter)
 		later := now.Add(time.Hour)
 		_, err := s.UpdateWebhook(hook.WithActor(t.Context(), "key Zürich (1)"), theCenter, w.ID, later, func(w *hook.Webhook) error {
-			w.Settings.Description, w.Secret = "changed", hook.NewSecret("another 0123456789")
+			w.Settings.Description, w.Secrets.Current = "changed", hook.NewSecret("another 0123456789")
 			return nil
 		})
 		must(t, err)
@@ -244,14 +244,14 @@ func TestAuditHoldsNoSecret(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		s, now := e.Open(t), moment()
 		w := webhook(t, s, theCenter, func(w *hook.Webhook) {
-			w.Secret = hook.NewSecret("s3cret-of-the-app-one")
+			w.Secrets.Current = hook.NewSecret("s3cret-of-the-app-one")
 			w.Settings.URL = "https://user:s3cret-password@receiver.example/?token=s3cret-token"
 			w.Settings.Headers = map[string]string{"Authorization": "Bearer s3cret-bearer"}
 		})
 		for i := range 3 {
 			_, err := s.UpdateWebhook(t.Context(), theCenter, w.ID, now, func(w *hook.Webhook) error {
 				n := string(rune('a' + i))
-				w.Secret = hook.NewSecret("s3cret-of-the-app-two-" + n)
+				w.Secrets.Current = hook.NewSecret("s3cret-of-the-app-two-" + n)
 				w.Settings.URL = "https://user:s3cret-password@receiver.example/?s3cret-alone" + n
 				w.Settings.Headers = map[string]string{"Authorization": "Bearer s3cret-bearer" + n, "X-New": "s3cret-new"}
 				return nil

@@ -10,6 +10,7 @@ import (
 	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/hook"
 	"github.com/hookswitch/hookswitch/internal/pgtest"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 )
 
@@ -59,7 +60,7 @@ func BenchmarkAcceptAndRecord(b *testing.B) {
 
 func acceptAndRecord(b *testing.B, database string) {
 	ctx, cancel := context.WithCancel(b.Context())
-	s, err := store.Open(ctx, store.Options{Database: database, PublicURL: "https://hookswitch.example"})
+	s, err := store.Open(ctx, store.Options{Sealer: sealtest.Keyset(), Database: database, PublicURL: "https://hookswitch.example"})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -14,6 +14,8 @@ import (
 type catalogue struct {
 	// loading is held while everything is read anew.
 	loading sync.Mutex
+	// sealer opens what is secret of webhooks; it never changes.
+	sealer Sealer
 
 	// behind says that circuits have changed since they were read; nil where no other process changes them.
 	behind chan struct{}
@@ -134,7 +136,7 @@ func (c *catalogue) load(e engine) error {
 		return fmt.Errorf("read contact centres: %w", err)
 	}
 	err := e.read(selectWebhooks, func(r row) error {
-		w, err := scanWebhook(r)
+		w, err := scanWebhook(r, c.sealer)
 		if err == nil {
 			fresh.putWebhook(w)
 		}

@@ -119,7 +119,7 @@ func TestCircuitClosedByHand(t *testing.T) {
 			{"disabled", func() (*hook.Webhook, error) { return enable(false) }, false},
 			{"enabled", func() (*hook.Webhook, error) { return enable(true) }, true},
 			{"another secret", func() (*hook.Webhook, error) {
-				return update(func(w *hook.Webhook) error { w.Secret = hook.NewSecret("another 0123456789"); return nil })
+				return update(func(w *hook.Webhook) error { w.Secrets.Current = hook.NewSecret("another 0123456789"); return nil })
 			}, false},
 			{"another URL, refused", func() (*hook.Webhook, error) {
 				_, err := update(func(w *hook.Webhook) error { w.Settings.URL = "https://refused.example/"; return errOwn })

@@ -326,7 +326,7 @@ func TestCommitFailsBefore(t *testing.T) {
 			do   func() error
 		}{
 			{"create webhook", func() error {
-				_, err := s.CreateWebhook(t.Context(), now, &hook.Webhook{ID: hook.WebhookID(id), ContactCenter: theCenter, Secret: hook.NewSecret("s"), Enabled: true, Settings: w.Settings}, nil)
+				_, err := s.CreateWebhook(t.Context(), now, &hook.Webhook{ID: hook.WebhookID(id), ContactCenter: theCenter, Secrets: hook.Secrets{Current: hook.NewSecret("s")}, Enabled: true, Settings: w.Settings}, nil)
 				return err
 			}},
 			{"accept changes", func() error {
@@ -449,7 +449,7 @@ func TestCommitFailsAfter(t *testing.T) {
 func TestCommitFailsAfterForWebhook(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		s, now := e.Open(t), moment()
-		w := &hook.Webhook{ID: hook.WebhookID{UUID: newUUID()}, ContactCenter: theCenter, Settings: hook.DefaultSettings(), Secret: hook.NewSecret("0123456789abcdef"), Enabled: true}
+		w := &hook.Webhook{ID: hook.WebhookID{UUID: newUUID()}, ContactCenter: theCenter, Settings: hook.DefaultSettings(), Secrets: hook.Secrets{Current: hook.NewSecret("0123456789abcdef")}, Enabled: true}
 		s.Faulty.Fail(storetest.AfterCommit, 1, errFault)
 		_, err := s.CreateWebhook(t.Context(), now, w, nil)
 		wantError(t, err, hook.ErrUnavailable)

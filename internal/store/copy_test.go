@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 	"github.com/hookswitch/hookswitch/internal/store/storetest"
 )
@@ -241,7 +242,7 @@ func TestCopyInterrupted(t *testing.T) {
 				if !errors.Is(err, store.ErrInterrupted) || !strings.Contains(err.Error(), "is incomplete now") || errors.Is(err, hook.ErrUnavailable) {
 					t.Errorf("the interrupted copy: %v", err)
 				}
-				_, err = store.Open(t.Context(), store.Options{Database: database})
+				_, err = store.Open(t.Context(), store.Options{Sealer: sealtest.Keyset(), Database: database})
 				if !asConflict(err, new(*hook.ConflictError)) {
 					t.Errorf("a server on it: %v", err)
 				}
@@ -286,7 +287,7 @@ func TestCopyFindsDifferences(t *testing.T) {
 				if len(differ) != 1 || !strings.Contains(tamper, differ[0]) {
 					t.Errorf("different tables: %v", differ)
 				}
-				_, err = store.Open(t.Context(), store.Options{Database: database})
+				_, err = store.Open(t.Context(), store.Options{Sealer: sealtest.Keyset(), Database: database})
 				if !asConflict(err, new(*hook.ConflictError)) {
 					t.Errorf("a server on it: %v", err)
 				}
@@ -359,7 +360,7 @@ func TestCopyForce(t *testing.T) {
 			if refused == nil {
 				ctx, cancel := contextWithTimeout(t, time.Minute)
 				defer cancel()
-				_, refused = store.Open(ctx, store.Options{Database: f.database})
+				_, refused = store.Open(ctx, store.Options{Sealer: sealtest.Keyset(), Database: f.database})
 			}
 		}})
 		must(t, err)

@@ -57,8 +57,9 @@ type copyTable struct {
 func copyTables() []*copyTable {
 	return []*copyTable{
 		describe("contact_centers", "number", "number:integer id:text name:text created_at:big settings:text updated_at:big"),
-		describe("api_keys", "id", "id:uuid center:integer name:text hash:bytes created_at:big"),
-		describe("webhooks", "center number", `center:integer number:integer id:uuid settings:text secret:text enabled:small
+		describe("api_keys", "id", `id:uuid center:integer name:text hash:bytes created_at:big
+			permissions:text enabled:small expires_at:big used_at:big updated_at:big`),
+		describe("webhooks", "center number", `center:integer number:integer id:uuid settings:text unsealed:text sealed:bytes sealed_with:big enabled:small
 			created_at:big updated_at:big deleted_at:big open_since:big probe_at:big probe_wait:big
 			disabled_at:big disabled_for:small`),
 		describe("interactions", "center serial", `center:integer serial:big id:uuid session_id:uuid media:small subtype:small state:small
@@ -69,7 +70,8 @@ func copyTables() []*copyTable {
 			waits_for:big followed:small attempts:integer base:integer`),
 		describe("attempts", "center event webhook number", `center:integer event:big webhook:integer number:integer
 			started_at:big duration_us:big status:small failure:small error:text response:bytes`),
-		describe("answers", "center key", "center:integer key:text fingerprint:bytes status:integer body:bytes at:big"),
+		describe("answers", "center key", "center:integer key:text fingerprint:bytes status:integer body:bytes at:big sealed_with:big"),
+		describe("master_keys", "number", "number:big proof:bytes created_at:big"),
 		describe("retention", "center", "center:integer passed:big began_at:big"),
 		describe("trims", "center what", "center:integer what:small passed:big began_at:big"),
 		describe("notice_marks", "center kind webhook", "center:integer kind:small webhook:integer last_at:big held_back:big"),

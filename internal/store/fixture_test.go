@@ -88,7 +88,7 @@ func webhook(t testing.TB, s *storetest.Opened, center hook.ContactCenterNumber,
 	t.Helper()
 	w := &hook.Webhook{
 		ID: hook.WebhookID{UUID: newUUID()}, ContactCenter: center, Settings: hook.DefaultSettings(),
-		Secret: hook.NewSecret("0123456789abcdef"), Enabled: true,
+		Secrets: hook.Secrets{Current: hook.NewSecret("0123456789abcdef")}, Enabled: true,
 	}
 	w.Settings.URL = "https://receiver.example/interactions"
 	for _, edit := range edits {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 	"github.com/hookswitch/hookswitch/internal/store/storetest"
 )
@@ -125,7 +126,7 @@ func TestMetricsCountLeasesOfTheProcessBefore(t *testing.T) {
 	change(t, s, moment(), create(newInteraction(), "q"))
 	claim(t, s, moment(), w, 1)
 	s.Stop(t)
-	opened, err := store.Open(t.Context(), store.Options{Database: s.Database(), PublicURL: storetest.PublicURL, Metrics: r})
+	opened, err := store.Open(t.Context(), store.Options{Sealer: sealtest.Keyset(), Database: s.Database(), PublicURL: storetest.PublicURL, Metrics: r})
 	must(t, err)
 	if got := shows(t, r, "hookswitch_leases_taken_over_total", ""); got != 1 {
 		t.Errorf("%v leases were taken over, want 1", got)

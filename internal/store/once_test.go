@@ -220,7 +220,7 @@ func TestOnceEveryWrite(t *testing.T) {
 		w := webhook(t, s, theCenter)
 		change(t, s, now, create(newInteraction(), "q"))
 		d := deliver(t, s, now, w)[0]
-		next := &hook.Webhook{ID: hook.WebhookID{UUID: newUUID()}, ContactCenter: theCenter, Settings: w.Settings, Secret: w.Secret}
+		next := &hook.Webhook{ID: hook.WebhookID{UUID: newUUID()}, ContactCenter: theCenter, Settings: w.Settings, Secrets: w.Secrets}
 		writes := map[string]func() error{
 			"create webhook": func() error {
 				_, err := s.CreateWebhook(t.Context(), now, next, anyOnce[*hook.Webhook]("create webhook"))

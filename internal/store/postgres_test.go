@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 	"github.com/hookswitch/hookswitch/internal/store/storetest"
 )
@@ -466,7 +467,7 @@ func TestPostgresOpenRefused(t *testing.T) {
 		"an unknown parameter":     {"postgres://u:p4ss@127.0.0.1:1/d?sslmode=perhaps", "sslmode"},
 		"a host that is not there": {"postgres://u:p4ss@nowhere.invalid/d", "nowhere.invalid"},
 	} {
-		_, err := store.Open(t.Context(), store.Options{Database: tt.database})
+		_, err := store.Open(t.Context(), store.Options{Sealer: sealtest.Keyset(), Database: tt.database})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "p4ss") {
 			t.Errorf("%s: %v", name, err)
 		}

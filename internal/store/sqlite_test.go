@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 	"github.com/hookswitch/hookswitch/internal/store/storetest"
 )
@@ -30,7 +31,7 @@ func TestSQLiteRefusesSecondProcess(t *testing.T) {
 	s := storetest.Open(t)
 	change(t, s, moment(), create(newInteraction(), "q"))
 	began := time.Now()
-	_, err := store.Open(t.Context(), store.Options{Database: s.Database()})
+	_, err := store.Open(t.Context(), store.Options{Sealer: sealtest.Keyset(), Database: s.Database()})
 	if err == nil || !strings.Contains(err.Error(), "another process uses it") || !strings.Contains(err.Error(), s.Database()) {
 		t.Fatalf("the second one: %v", err)
 	}
@@ -56,7 +57,7 @@ func TestSQLiteRefusesPaths(t *testing.T) {
 		"a folder":                      {dir, dir},
 		"a file in place of a folder":   {filepath.Join(text, "store.db"), "there is no folder " + text},
 	} {
-		_, err := store.Open(t.Context(), store.Options{Database: tt.path})
+		_, err := store.Open(t.Context(), store.Options{Sealer: sealtest.Keyset(), Database: tt.path})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), tt.path) {
 			t.Errorf("%s: %v, want %q and the path", name, err, tt.want)
 		}
@@ -72,7 +73,7 @@ func TestSQLitePaths(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"plain.db", "with a space.db", "50%25?mode=memory&x=#1.db", "Zürich.db"} {
 		for _, prefix := range []string{"", "sqlite:"} {
-			s, err := store.Open(t.Context(), store.Options{Database: prefix + filepath.Join(dir, name)})
+			s, err := store.Open(t.Context(), store.Options{Sealer: sealtest.Keyset(), Database: prefix + filepath.Join(dir, name)})
 			if err != nil {
 				t.Errorf("%s%s: %v", prefix, name, err)
 				continue
@@ -153,7 +154,7 @@ func crashed(t *testing.T, database string, want *hook.Interaction, w *hook.Webh
 		t.Errorf("copy the database: %v: %s", err, out)
 		return
 	}
-	s, err := store.Open(t.Context(), store.Options{Database: filepath.Join(dir, filepath.Base(database))})
+	s, err := store.Open(t.Context(), store.Options{Sealer: sealtest.Keyset(), Database: filepath.Join(dir, filepath.Base(database))})
 	if err != nil {
 		t.Errorf("open the copy: %v", err)
 		return

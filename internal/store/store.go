@@ -46,6 +46,8 @@ type Options struct {
 	// NoticeQuiet is how long after a notice nothing of its kind about the same webhook is sent; zero means
 	// [hook.NoticeQuietDefault].
 	NoticeQuiet time.Duration
+	// Sealer encrypts what is secret of webhooks; there must be one.
+	Sealer Sealer
 	// Log gets what nobody asked for and somebody should know; nil means nothing is logged.
 	Log *slog.Logger
 	// Metrics gets the store's metrics; nil means they are kept nowhere. One registerer serves one store.
@@ -94,6 +96,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Lease < 0 || o.Lease > LeaseMax {
 		return nil, fmt.Errorf("lease is %v; it must be from 1ms to %v", o.Lease, LeaseMax)
 	}
+	if o.Sealer == nil {
+		return nil, errors.New("there is no sealer for secrets")
+	}
 	if o.NoticeQuiet == 0 {
 		o.NoticeQuiet = hook.NoticeQuietDefault
 	}
@@ -109,6 +114,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		e = &faultyEngine{engine: e, faults: o.Faults}
 	}
 	s := &Store{options: o, engine: e, metrics: m, noticeLook: noticeLookEvery}
+	s.catalogue.sealer = o.Sealer
 	s.arrivals.wanted, s.catalogue.behind = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.replays.wake = make(chan struct{}, 1)
 	s.startCommitters()
@@ -131,6 +137,9 @@ func (s *Store) start(now time.Time) error {
 	}
 	if err := s.ensureDefaultCenter(now); err != nil {
 		return fmt.Errorf("make the default contact centre: %w", err)
+	}
+	if err := s.proveSealer(now); err != nil {
+		return err
 	}
 	if !s.engine.traits().shared {
 		if err := s.engine.transact([]task{s.takeOverProbes(now)}); err != nil {

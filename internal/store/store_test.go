@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 	"github.com/hookswitch/hookswitch/internal/store/storetest"
 )
@@ -38,7 +39,7 @@ func TestSerialsGrow(t *testing.T) {
 // Guarantee 1: what is wrong with the options is said, and nothing is made.
 func TestOpenRefusesLease(t *testing.T) {
 	for _, lease := range []time.Duration{-time.Second, store.LeaseMax + 1} {
-		_, err := store.Open(t.Context(), store.Options{Database: t.TempDir() + "/store.db", Lease: lease})
+		_, err := store.Open(t.Context(), store.Options{Sealer: sealtest.Keyset(), Database: t.TempDir() + "/store.db", Lease: lease})
 		if err == nil || !strings.Contains(err.Error(), fmt.Sprint(lease)) {
 			t.Errorf("lease %v: %v", lease, err)
 		}

@@ -11,23 +11,24 @@ import (
 )
 
 const (
-	selectWebhooks statement = `SELECT center, number, id, settings, secret, enabled, created_at, updated_at, deleted_at,
+	selectWebhooks statement = `SELECT center, number, id, settings, unsealed, sealed, enabled, created_at, updated_at, deleted_at,
 		open_since, probe_at, probe_wait, disabled_at, disabled_for FROM webhooks`
 	selectWebhook statement = selectWebhooks + ` WHERE center = $1 AND id = $2`
-	insertWebhook statement = `INSERT INTO webhooks (center, number, id, settings, secret, enabled, created_at, updated_at)
-		SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $6 FROM webhooks`
-	updateWebhook statement = `UPDATE webhooks SET settings = $3, secret = $4, enabled = $5, updated_at = $6, deleted_at = $7,
-		disabled_at = $8, disabled_for = $9
+	insertWebhook statement = `INSERT INTO webhooks (center, number, id, settings, unsealed, sealed, sealed_with, enabled, created_at, updated_at)
+		SELECT $1, coalesce(max(number), 0) + 1, $2, $3, '', $4, $5, $6, $7, $7 FROM webhooks`
+	updateWebhook statement = `UPDATE webhooks SET settings = $3, unsealed = '', sealed = $4, sealed_with = $5, enabled = $6, updated_at = $7, deleted_at = $8,
+		disabled_at = $9, disabled_for = $10
 		WHERE center = $1 AND id = $2`
 )
 
-func scanWebhook(r row) (*hook.Webhook, error) {
+func scanWebhook(r row, sealer Sealer) (*hook.Webhook, error) {
 	w := new(hook.Webhook)
-	var settings, secret string
+	var settings, unsealed string
+	var sealed []byte
 	var created, updated, deleted, disabled, reason int64
 	var circuit storedCircuit
 	err := r(append([]any{
-		&w.ContactCenter, &w.Number, &w.ID.UUID, &settings, &secret, &w.Enabled, &created, &updated, &deleted,
+		&w.ContactCenter, &w.Number, &w.ID.UUID, &settings, &unsealed, &sealed, &w.Enabled, &created, &updated, &deleted,
 	}, append(circuit.dest(), &disabled, &reason)...)...)
 	if err != nil {
 		return nil, err
@@ -35,7 +36,10 @@ func scanWebhook(r row) (*hook.Webhook, error) {
 	if err := json.Unmarshal([]byte(settings), &w.Settings); err != nil {
 		return nil, fmt.Errorf("decode settings of webhook %s: %w", w.ID, err)
 	}
-	w.Secret, w.Circuit = hook.NewSecret(secret), circuit.circuit()
+	if err := unseal(sealer, w, sealed, unsealed); err != nil {
+		return nil, err
+	}
+	w.Circuit = circuit.circuit()
 	w.CreatedAt, w.UpdatedAt, w.DeletedAt = fromMilli(created), fromMilli(updated), fromMilli(deleted)
 	w.Disabled = hook.Disabled{At: fromMilli(disabled), For: hook.DisabledFor(reason)}
 	return w, nil
@@ -44,7 +48,7 @@ func scanWebhook(r row) (*hook.Webhook, error) {
 // CreateWebhook makes a webhook; ID, contact centre, settings, secret and enabled are the caller's. Events that are
 // accepted after it returns become deliveries to it.
 func (s *Store) CreateWebhook(ctx context.Context, now time.Time, w *hook.Webhook, once *Once[*hook.Webhook]) (*hook.Webhook, error) {
-	settings, err := encodeJSON(w.Settings)
+	stored, err := s.seal(w)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +57,7 @@ func (s *Store) CreateWebhook(ctx context.Context, now time.Time, w *hook.Webhoo
 		if change.failed = change.logCreation(b, now, w); change.failed != nil {
 			return
 		}
-		b.exec(insertWebhook, nil, w.ContactCenter, w.ID.UUID, settings, w.Secret.Reveal(), flag(w.Enabled), milli(now))
+		b.exec(insertWebhook, nil, w.ContactCenter, w.ID.UUID, stored.settings, stored.sealed, int64(stored.key), flag(w.Enabled), milli(now))
 	})
 }
 
@@ -125,7 +129,7 @@ func (w *webhookWrite) load(b batch) {
 		return
 	}
 	b.query(selectWebhook, func(r row) (err error) {
-		if w.after, err = scanWebhook(r); err == nil {
+		if w.after, err = scanWebhook(r, w.store.options.Sealer); err == nil {
 			w.after.CenterID = w.store.catalogue.idOf(w.center)
 		}
 		return err
@@ -158,14 +162,14 @@ func (w *webhookWrite) modify(b batch, now time.Time, change func(*hook.Webhook)
 	if err := change(&next); err != nil {
 		return err
 	}
-	settings, err := encodeJSON(next.Settings)
+	if err := w.log(b, now, old, &next); err != nil {
+		return err
+	}
+	stored, err := w.store.seal(&next)
 	if err != nil {
 		return err
 	}
-	if err := w.log(b, now, old, &next, settings); err != nil {
-		return err
-	}
-	b.exec(updateWebhook, nil, w.center, w.id.UUID, settings, next.Secret.Reveal(), flag(next.Enabled), milli(now), milli(next.DeletedAt),
+	b.exec(updateWebhook, nil, w.center, w.id.UUID, stored.settings, stored.sealed, int64(stored.key), flag(next.Enabled), milli(now), milli(next.DeletedAt),
 		milli(next.Disabled.At), int64(next.Disabled.For))
 	if w.closes = hook.ClosesCircuit(w.after, &next); w.closes {
 		b.exec(closeCircuit, nil, w.center, w.id.UUID)

@@ -20,7 +20,7 @@ func TestWebhookIsKept(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		s, now := e.Open(t), moment()
 		drafted := &hook.Webhook{
-			ID: hook.WebhookID{UUID: newUUID()}, ContactCenter: theCenter, Secret: hook.NewSecret("s\u00e9cret \"0123456789\""), Enabled: true,
+			ID: hook.WebhookID{UUID: newUUID()}, ContactCenter: theCenter, Secrets: hook.Secrets{Current: hook.NewSecret("s\u00e9cret \"0123456789\"")}, Enabled: true,
 			Settings: hook.Settings{
 				URL: "https://receiver.example/?a=1&b=<2>", Description: "Zürich", Filter: hook.Filter{
 					Events:     []interaction.Event{interaction.EventStarted},
@@ -29,7 +29,7 @@ func TestWebhookIsKept(t *testing.T) {
 				RequestTimeout: hook.Duration(time.Second), Success: hook.Success2xx, Concurrency: 7, RateLimit: 9,
 				Retry: hook.Retry{Timeout: hook.Duration(100 * time.Millisecond), Attempts: 3, Backoff: 1.5, MaxTimeout: hook.Duration(time.Hour), Jitter: 0.25},
 				Batch: hook.Batch{MaxEvents: 10, Linger: hook.Duration(5 * time.Millisecond)}, Signatures: []hook.Signature{hook.SignatureSHA1},
-				Metadata: []hook.Metadata{hook.MetadataAttempt}, Headers: map[string]string{"X-Team": "a, b"},
+				Metadata: []hook.Metadata{hook.MetadataAttempt}, Credentials: hook.Credentials{Headers: map[string]string{"X-Team": "a, b"}},
 			},
 		}
 		made, err := s.CreateWebhook(t.Context(), now, drafted, nil)
@@ -54,11 +54,11 @@ func TestWebhookIsKept(t *testing.T) {
 
 		later := now.Add(time.Minute)
 		updated, err := s.UpdateWebhook(t.Context(), theCenter, drafted.ID, later, func(w *hook.Webhook) error {
-			w.Settings.Events, w.Settings.Headers, w.Secret = nil, nil, hook.NewSecret("another 0123456789")
+			w.Settings.Events, w.Settings.Headers, w.Secrets.Current = nil, nil, hook.NewSecret("another 0123456789")
 			return nil
 		})
 		must(t, err)
-		want.Settings.Events, want.Settings.Headers, want.Secret, want.UpdatedAt = nil, nil, hook.NewSecret("another 0123456789"), later
+		want.Settings.Events, want.Settings.Headers, want.Secrets.Current, want.UpdatedAt = nil, nil, hook.NewSecret("another 0123456789"), later
 		if diff := cmp.Diff(&want, updated, same()); diff != "" {
 			t.Errorf("updated (-want +got):\n%s", diff)
 		}

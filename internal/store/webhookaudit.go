@@ -45,28 +45,66 @@ func (w *webhookWrite) logCreation(b batch, now time.Time, made *hook.Webhook) e
 	})
 }
 
-// webhookBefore is a webhook before a change, with its settings as they are stored: a change may write into the lists and maps of the
-// copy that it is given.
+// webhookBefore is a webhook before a change, with its settings and what is secret of it as JSON: a change may write into the lists and
+// maps of the copy that it is given.
 type webhookBefore struct {
-	webhook  *hook.Webhook
-	settings string
+	webhook           *hook.Webhook
+	settings, secrecy string
 }
 
 func remember(w *hook.Webhook) (webhookBefore, error) {
 	settings, err := encodeJSON(w.Settings)
-	return webhookBefore{w, settings}, err
+	if err != nil {
+		return webhookBefore{}, err
+	}
+	secrecy, err := secrecyOf(w)
+	return webhookBefore{w, settings, secrecy}, err
+}
+
+// restore returns the webhook as it was.
+func (b *webhookBefore) restore() (*hook.Webhook, error) {
+	w := *b.webhook
+	w.Settings = hook.Settings{}
+	if err := json.Unmarshal([]byte(b.settings), &w.Settings); err != nil {
+		return nil, fmt.Errorf("decode settings of webhook %s: %w", w.ID, err)
+	}
+	var s secrecy
+	if err := json.Unmarshal([]byte(b.secrecy), &s); err != nil {
+		return nil, fmt.Errorf("decode secrets of webhook %s: %w", w.ID, err)
+	}
+	s.fill(&w)
+	return &w, nil
+}
+
+// sameCredentials reports whether two webhooks have the same settings that are sealed.
+func sameCredentials(a, b *hook.Webhook) (bool, error) {
+	x, y := *a, *b
+	x.Secrets, y.Secrets = hook.Secrets{}, hook.Secrets{}
+	one, err := secrecyOf(&x)
+	if err != nil {
+		return false, err
+	}
+	other, err := secrecyOf(&y)
+	return one == other, err
 }
 
 // log logs what a change does: the settings, whether the webhook is enabled and its circuit in one entry, the secret in another. A
 // change that leaves all of them as they are is none.
-func (w *webhookWrite) log(b batch, now time.Time, old webhookBefore, next *hook.Webhook, settings string) error {
-	before := *old.webhook
-	before.Settings = hook.Settings{}
-	if err := json.Unmarshal([]byte(old.settings), &before.Settings); err != nil {
-		return fmt.Errorf("decode settings of webhook %s: %w", w.id, err)
+func (w *webhookWrite) log(b batch, now time.Time, old webhookBefore, next *hook.Webhook) error {
+	before, err := old.restore()
+	if err != nil {
+		return err
+	}
+	settings, err := encodeJSON(next.Settings)
+	if err != nil {
+		return err
+	}
+	same, err := sameCredentials(before, next)
+	if err != nil {
+		return err
 	}
 	e := auditEntry{center: w.center, actor: w.actor, subject: w.id.String()}
-	was, is := auditWebhook(&before, nil), auditWebhook(next, &before.Settings)
+	was, is := auditWebhook(before, nil), auditWebhook(next, &before.Settings)
 	e.before, e.after = was, is
 	closes := hook.ClosesCircuit(old.webhook, next)
 	if closes {
@@ -75,7 +113,7 @@ func (w *webhookWrite) log(b batch, now time.Time, old webhookBefore, next *hook
 	switch {
 	case next.Deleted():
 		e.action, e.after = "webhook.delete", nil
-	case settings != old.settings:
+	case settings != old.settings || !same:
 		e.action = "webhook.update"
 	case next.Enabled && (!before.Enabled || closes):
 		e.action = "webhook.enable"
@@ -87,7 +125,7 @@ func (w *webhookWrite) log(b batch, now time.Time, old webhookBefore, next *hook
 			return err
 		}
 	}
-	if next.Secret.Equal(before.Secret) {
+	if next.Secrets.Equal(&before.Secrets) {
 		return nil
 	}
 	e.action, e.before, e.after = "secret.change", nil, auditedSecret{"changed"}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/hookswitch/hookswitch/internal/pgtest"
+	"github.com/hookswitch/hookswitch/internal/seal/sealtest"
 	"github.com/hookswitch/hookswitch/internal/store"
 )
 
@@ -31,7 +32,7 @@ func engines() []Engine {
 
 // fill makes the tables once, so that each test gets a copy of an empty store.
 func fill(ctx context.Context, url string) error {
-	s, err := store.Open(ctx, store.Options{Database: url, PublicURL: PublicURL})
+	s, err := store.Open(ctx, store.Options{Sealer: sealtest.Keyset(), Database: url, PublicURL: PublicURL})
 	if err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func Open(t testing.TB, options ...Option) *Opened {
 func (e Engine) Open(t testing.TB, options ...Option) *Opened {
 	t.Helper()
 	f := new(Faulty)
-	o := &Opened{Faulty: f, options: store.Options{Database: e.database(t), PublicURL: PublicURL, Faults: f}}
+	o := &Opened{Faulty: f, options: store.Options{Sealer: sealtest.Keyset(), Database: e.database(t), PublicURL: PublicURL, Faults: f}}
 	for _, option := range options {
 		option(o)
 	}

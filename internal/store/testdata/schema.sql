@@ -4,7 +4,7 @@ CREATE TABLE answers (
     fingerprint BLOB    NOT NULL,
     status      INTEGER NOT NULL,
     body        BLOB    NOT NULL,
-    at          INTEGER NOT NULL,
+    at          INTEGER NOT NULL, sealed_with INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (center, key)
 ) WITHOUT ROWID;
 
@@ -16,7 +16,7 @@ CREATE TABLE api_keys (
     name       TEXT    NOT NULL,
     hash       BLOB    NOT NULL UNIQUE,
     created_at INTEGER NOT NULL
-) WITHOUT ROWID;
+, permissions TEXT NOT NULL DEFAULT 'admin', enabled INTEGER NOT NULL DEFAULT 1, expires_at INTEGER NOT NULL DEFAULT 0, used_at INTEGER NOT NULL DEFAULT 0, updated_at INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 
 CREATE TABLE attempts (
     center      INTEGER NOT NULL,
@@ -123,6 +123,12 @@ CREATE INDEX interactions_by_session ON interactions (center, session_id);
 
 CREATE INDEX interactions_open ON interactions (center, serial) WHERE stopped_at = 0;
 
+CREATE TABLE master_keys (
+    number     INTEGER NOT NULL PRIMARY KEY,
+    proof      BLOB    NOT NULL,
+    created_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE notice_marks (
     center    INTEGER NOT NULL,
     kind      INTEGER NOT NULL,
@@ -173,11 +179,11 @@ CREATE TABLE webhooks (
     number     INTEGER NOT NULL UNIQUE,
     id         BLOB    NOT NULL,
     settings   TEXT    NOT NULL,
-    secret     TEXT    NOT NULL,
+    unsealed     TEXT    NOT NULL,
     enabled    INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    deleted_at INTEGER NOT NULL DEFAULT 0, open_since INTEGER NOT NULL DEFAULT 0, probe_at INTEGER NOT NULL DEFAULT 0, probe_wait INTEGER NOT NULL DEFAULT 0, disabled_at INTEGER NOT NULL DEFAULT 0, disabled_for INTEGER NOT NULL DEFAULT 0,
+    deleted_at INTEGER NOT NULL DEFAULT 0, open_since INTEGER NOT NULL DEFAULT 0, probe_at INTEGER NOT NULL DEFAULT 0, probe_wait INTEGER NOT NULL DEFAULT 0, disabled_at INTEGER NOT NULL DEFAULT 0, disabled_for INTEGER NOT NULL DEFAULT 0, sealed BLOB NOT NULL DEFAULT x'', sealed_with INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (center, number)
 ) WITHOUT ROWID;
 

@@ -1,0 +1,29 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+// KeysetBytesMax bounds the text of a master keyset.
+const KeysetBytesMax = 64 << 10
+
+func parseKeyset(text string) (hook.Secret, error) {
+	switch text = strings.TrimSpace(text); {
+	case text == "":
+		return hook.Secret{}, nil
+	case len(text) > KeysetBytesMax:
+		return hook.Secret{}, fmt.Errorf("is %d bytes long; at most %d are allowed", len(text), KeysetBytesMax)
+	}
+	return hook.NewSecret(text), nil
+}
+
+func parsePath(text string) (string, error) {
+	if strings.ContainsRune(text, 0) {
+		return "", errors.New("holds a NUL byte")
+	}
+	return text, nil
+}
