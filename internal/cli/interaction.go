@@ -82,19 +82,8 @@ nothing is emitted before its submit. When the command ends with 0, that is on t
 }
 
 // changeInteraction sends a body, prints the interaction that is answered and returns it as it came.
-func (a *app) changeInteraction(
-	ctx context.Context, c *connection, document any, asJSON bool,
-	call func(context.Context, *client.Client, io.Reader) (*http.Response, error),
-) ([]byte, error) {
-	api, err := c.open()
-	if err != nil {
-		return nil, err
-	}
-	body, err := jsonBody(document)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := c.ask(func() (*http.Response, error) { return call(ctx, api, body) })
+func (a *app) changeInteraction(ctx context.Context, c *connection, document any, asJSON bool, call bodyCall) ([]byte, error) {
+	raw, err := c.send(ctx, document, call)
 	if err != nil {
 		return nil, err
 	}

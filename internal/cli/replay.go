@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -96,19 +97,11 @@ func (a *app) startReplay(cmd *cobra.Command, c *connection) {
 		if err != nil {
 			return err
 		}
-		api, err := c.open()
-		if err != nil {
-			return err
-		}
-		body, err := jsonBody(document)
-		if err != nil {
-			return err
-		}
-		raw, err := c.ask(func() (*http.Response, error) {
-			return api.CreateReplayWithBody(cmd.Context(), nil, contentJSON, body, key())
+		raw, err := c.send(cmd.Context(), document, func(ctx context.Context, api *client.Client, body io.Reader) (*http.Response, error) {
+			return api.CreateReplayWithBody(ctx, nil, contentJSON, body, key())
 		})
 		if err == nil && !f.detached {
-			raw, err = a.watchReplay(cmd.Context(), c, api, raw)
+			raw, err = a.watchReplay(cmd.Context(), c, raw)
 		}
 		if err != nil {
 			return err
@@ -150,7 +143,11 @@ func ago(text string, now time.Time) string {
 }
 
 // watchReplay shows how far a replay is until it ends or somebody pauses it, and returns it as it is then.
-func (a *app) watchReplay(ctx context.Context, c *connection, api *client.Client, raw []byte) ([]byte, error) {
+func (a *app) watchReplay(ctx context.Context, c *connection, raw []byte) ([]byte, error) {
+	api, err := c.open()
+	if err != nil {
+		return nil, err
+	}
 	log, err := a.logger(config.Log{Level: "info", Format: config.LogText})
 	if err != nil {
 		return nil, err

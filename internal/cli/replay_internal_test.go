@@ -46,11 +46,7 @@ func watch(t *testing.T, answers ...string) (raw, told string, err error) {
 	var out bytes.Buffer
 	a.Stderr, a.StderrTerminal = &out, true
 	c := &connection{app: a, server: server.URL, key: "k"}
-	api, err := c.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	shown, err := a.watchReplay(ctx, c, api, []byte(watched("running", 0)))
+	shown, err := a.watchReplay(ctx, c, []byte(watched("running", 0)))
 	return string(shown), out.String(), err
 }
 

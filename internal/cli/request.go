@@ -244,6 +244,22 @@ func aboutOne[T any](a *app, c *connection, argument string, cmd *cobra.Command,
 	return cmd
 }
 
+// bodyCall sends a body.
+type bodyCall func(context.Context, *client.Client, io.Reader) (*http.Response, error)
+
+// send makes a body of a document, sends it and returns the answer.
+func (c *connection) send(ctx context.Context, document any, call bodyCall) ([]byte, error) {
+	api, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	body, err := jsonBody(document)
+	if err != nil {
+		return nil, err
+	}
+	return c.ask(func() (*http.Response, error) { return call(ctx, api, body) })
+}
+
 // showOne prints a record: the document, or its fields.
 func showOne[T any](a *app, raw []byte, asJSON bool, fields func(T) [][2]string) error {
 	if asJSON {

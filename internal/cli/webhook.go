@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -191,16 +192,8 @@ command and never shown again.`,
 		if disabled {
 			document["enabled"] = false
 		}
-		api, err := c.open()
-		if err != nil {
-			return err
-		}
-		body, err := jsonBody(document)
-		if err != nil {
-			return err
-		}
-		raw, err := c.ask(func() (*http.Response, error) {
-			return api.CreateWebhookWithBody(cmd.Context(), nil, contentJSON, body, key())
+		raw, err := c.send(cmd.Context(), document, func(ctx context.Context, api *client.Client, body io.Reader) (*http.Response, error) {
+			return api.CreateWebhookWithBody(ctx, nil, contentJSON, body, key())
 		})
 		if err != nil {
 			return err
@@ -239,16 +232,8 @@ wait use the new settings from their next attempt on.`,
 		if len(document) == 0 {
 			return usageErrorf("nothing to change: give a flag or a --file")
 		}
-		api, err := c.open()
-		if err != nil {
-			return err
-		}
-		body, err := jsonBody(document)
-		if err != nil {
-			return err
-		}
-		raw, err := c.ask(func() (*http.Response, error) {
-			return api.UpdateWebhookWithBody(cmd.Context(), id, nil, contentJSON, body)
+		raw, err := c.send(cmd.Context(), document, func(ctx context.Context, api *client.Client, body io.Reader) (*http.Response, error) {
+			return api.UpdateWebhookWithBody(ctx, id, nil, contentJSON, body)
 		})
 		if err != nil {
 			return err
