@@ -2,7 +2,6 @@ package mail
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -11,10 +10,9 @@ import (
 	"text/template"
 	"unicode"
 	"unicode/utf8"
-)
 
-// typePrefix begins the type of every notice.
-const typePrefix = "io.hookswitch."
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
 
 // The bounds of what is written of a notice, in bytes; the attachment has all of it.
 const (
@@ -22,44 +20,30 @@ const (
 	lineBytesMax = 900
 )
 
-// notice is a CloudEvent about a webhook, as far as the e-mail shows it. Fields that are not there are left out.
+// notice is a notice that becomes an e-mail. Fields that are not there are left out.
 type notice struct {
-	ID      string
-	Source  string
-	Type    string
-	Subject string
-	Time    string
-	Data    struct {
-		Message     string
-		WebhookID   string
-		WebhookURL  string
-		Description string
-		Count       int64
-		Enabled     *bool
-		Circuit     struct{ State, Since string }
-		Delivery    struct {
-			ID, InteractionID, Event string
-			Attempts, Status         int
-			Failure, Error           string
-		}
-		DisableAt, GivesUpAt, OldestDueAt string
-		Fix                               string
-	}
+	*hook.CloudEvent
+	// delivery is the first delivery that it is about, empty where it is about none.
+	delivery hook.NoticeDelivery
 }
 
 // parseNotice reads a CloudEvent, and removes whatever could break a line.
 func parseNotice(body []byte) (*notice, error) {
-	var n notice
-	if err := json.Unmarshal(body, &n); err != nil {
+	event, err := hook.ParseNotice(body)
+	if err != nil {
 		return nil, fmt.Errorf("the body is no notice: %w", err)
+	}
+	n := notice{CloudEvent: event}
+	if first := event.Data.Delivery; first != nil {
+		n.delivery = *first
 	}
 	if n.ID == "" || n.Type == "" {
 		return nil, errors.New("the body is no notice: it is not a CloudEvent with an id and a type")
 	}
-	d := &n.Data
+	d, first := &n.Data, &n.delivery
 	for _, text := range []*string{
 		&n.Source, &n.Type, &n.Subject, &n.Time, &d.Message, &d.WebhookID, &d.WebhookURL, &d.Description, &d.Circuit.State, &d.Circuit.Since,
-		&d.Delivery.ID, &d.Delivery.InteractionID, &d.Delivery.Event, &d.Delivery.Failure, &d.Delivery.Error,
+		&first.ID, &first.InteractionID, &first.Event, &first.Failure, &first.Error,
 		&d.DisableAt, &d.GivesUpAt, &d.OldestDueAt, &d.Fix,
 	} {
 		*text = oneLine(*text, lineBytesMax)
@@ -95,10 +79,10 @@ func (n *notice) webhook() string {
 // happened says in a few words what the notice is about. One of a kind that is not known yet is told by its type.
 func (n *notice) happened() string {
 	d := &n.Data
-	switch kind := strings.TrimPrefix(n.Type, typePrefix); kind {
-	case "delivery.exhausted":
+	switch kind := n.Kind(); kind {
+	case hook.NoticeExhausted:
 		return "failing: " + counted(d.Count, "delivery", "deliveries") + " given up"
-	case "webhook.failing":
+	case hook.NoticeFailing:
 		switch {
 		case d.GivesUpAt != "":
 			return "failing: deliveries will be given up from " + d.GivesUpAt
@@ -106,18 +90,18 @@ func (n *notice) happened() string {
 			return "failing: it will be disabled at " + d.DisableAt
 		}
 		return "failing"
-	case "webhook.circuitOpened":
+	case hook.NoticeCircuitOpened:
 		return "failing: deliveries are held back"
-	case "webhook.circuitClosed":
+	case hook.NoticeCircuitClosed:
 		return "works again: deliveries go out"
-	case "webhook.disabled":
+	case hook.NoticeDisabled:
 		return "disabled by the server"
-	case "backlog.growing":
+	case hook.NoticeBacklog:
 		return "falls behind: its backlog grows"
-	case "test":
+	case hook.NoticeTest:
 		return "test of notices"
 	default:
-		return kind
+		return string(kind)
 	}
 }
 
@@ -148,9 +132,9 @@ type Fact struct{ Name, Value string }
 
 // Facts are what is known, in the order in which it is asked for.
 func (n *notice) Facts() []Fact {
-	d, del := &n.Data, &n.Data.Delivery
+	d, del := &n.Data, &n.delivery
 	all := []Fact{
-		{"What", strings.TrimPrefix(n.Type, typePrefix)},
+		{"What", string(n.Kind())},
 		{"When", n.Time},
 		{"Webhook", d.WebhookID},
 		{"Description", d.Description},
@@ -176,25 +160,25 @@ func (n *notice) Facts() []Fact {
 	return known
 }
 
+// state says whether the webhook is enabled, and its circuit's state, which every notice about a webhook has.
 func (n *notice) state() string {
-	var words []string
-	if enabled := n.Data.Enabled; enabled != nil && *enabled {
-		words = append(words, "enabled")
-	} else if enabled != nil {
-		words = append(words, "disabled")
+	c := n.Data.Circuit
+	if c.State == "" {
+		return ""
 	}
-	if c := n.Data.Circuit; c.State != "" {
-		text := "circuit " + c.State
-		if c.Since != "" {
-			text += " since " + c.Since
-		}
-		words = append(words, text)
+	text := "disabled"
+	if n.Data.Enabled {
+		text = "enabled"
 	}
-	return strings.Join(words, ", ")
+	text += ", circuit " + c.State
+	if c.Since != "" {
+		text += " since " + c.Since
+	}
+	return text
 }
 
 func (n *notice) attempt() string {
-	d := &n.Data.Delivery
+	d := &n.delivery
 	if d.Attempts == 0 {
 		return ""
 	}
