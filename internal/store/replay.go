@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	selectAttemptCount statement = `SELECT count(*), coalesce(max(number), 0) FROM attempts WHERE center = $1 AND event = $2 AND webhook = $3`
-	selectPayload      statement = `SELECT length(payload) FROM events WHERE center = $1 AND serial = $2`
-	selectOpen         statement = `SELECT state, lease, due_at, attempts FROM deliveries WHERE center = $1 AND event = $2 AND webhook = $3 {{for update}}`
+	selectLastAttempt statement = `SELECT coalesce(max(number), 0) FROM attempts WHERE center = $1 AND event = $2 AND webhook = $3`
+	selectPayload     statement = `SELECT length(payload) FROM events WHERE center = $1 AND serial = $2`
+	selectOpen        statement = `SELECT state, lease, due_at, attempts FROM deliveries WHERE center = $1 AND event = $2 AND webhook = $3 {{for update}}`
 	// lockLife keeps changes and other replays of the interaction away until this one is committed.
 	lockLife     statement = `SELECT started_event, finished_event FROM interactions WHERE center = $1 AND serial = $2 {{for update}}`
 	lockNotice   statement = `SELECT serial FROM events WHERE center = $1 AND serial = $2 {{for update}}`
@@ -137,7 +137,7 @@ type replay struct {
 	states []hook.DeliveryState
 
 	payloadBytes int
-	attempts     struct{ count, last int }
+	lastAttempt  int // its number in the log, which begins with 1; zero where the log has none
 	own          openRow
 	other        openRow // the FINISHED of a STARTED, or the STARTED of a FINISHED
 	waits        bool
@@ -170,7 +170,7 @@ func (r *replay) was() hook.DeliveryState {
 }
 
 // made is how many attempts were made.
-func (r *replay) made() int { return max(r.attempts.last, r.own.attempts) }
+func (r *replay) made() int { return max(r.lastAttempt, r.own.attempts) }
 
 func (r *replay) lockLife(b batch) {
 	switch {
@@ -193,8 +193,7 @@ func (r *replay) readOpen(b batch) {
 		return
 	}
 	b.at(uint64(r.event))
-	b.query(selectAttemptCount, func(row row) error { return row(&r.attempts.count, &r.attempts.last) },
-		r.webhook.ContactCenter, r.event, r.webhook.Number)
+	b.query(selectLastAttempt, func(row row) error { return row(&r.lastAttempt) }, r.webhook.ContactCenter, r.event, r.webhook.Number)
 	b.query(selectPayload, func(row row) error { return row(&r.payloadBytes) }, r.webhook.ContactCenter, r.event)
 	b.query(selectOpen, r.own.scan, r.webhook.ContactCenter, r.event, r.webhook.Number)
 	if other := r.otherEvent(); other != 0 {
@@ -223,7 +222,7 @@ func (r *replay) order(b batch) {
 	}
 	switch {
 	case r.failed != nil:
-	case r.own.state == 0 && r.attempts.count == 0:
+	case r.own.state == 0 && r.lastAttempt == 0:
 		r.failed = r.notFound()
 	case r.own.state == hook.DeliveryPending || r.own.state == hook.DeliveryWaiting:
 		r.failed = &hook.ConflictError{Verb: "replay", State: "pending", Detail: "the delivery is still being tried; only a delivered or exhausted one can be replayed"}
