@@ -237,6 +237,12 @@ func (c *cluster) number(ctx context.Context, sql string, args ...any) int {
 // until looks again and again until a condition holds.
 func (c *cluster) until(ctx context.Context, what string, holds func() bool) {
 	c.t.Helper()
+	until(ctx, c.t, what, holds, func() string { return ": " + c.missing() })
+}
+
+// until looks again and again until a condition holds, and says why it does not where it was waited for in vain.
+func until(ctx context.Context, t testing.TB, what string, holds func() bool, why func() string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(ctx, waitMax)
 	defer cancel()
 	tick := time.NewTicker(lookEvery)
@@ -245,7 +251,7 @@ func (c *cluster) until(ctx context.Context, what string, holds func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			c.t.Fatalf("waited in vain for %s: %s", what, c.missing())
+			t.Fatalf("waited in vain for %s%s", what, why())
 		}
 	}
 }

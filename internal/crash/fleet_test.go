@@ -137,17 +137,7 @@ func (f *fleet) ask(ctx context.Context, method, path string, body, v any) {
 // until looks again and again until a condition holds.
 func (f *fleet) until(ctx context.Context, what string, holds func() bool) {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, waitMax)
-	defer cancel()
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			f.t.Fatalf("waited in vain for %s\n%s", what, f.serving().log())
-		}
-	}
+	until(ctx, f.t, what, holds, func() string { return "\n" + f.serving().log() })
 }
 
 // strike kills a server at a random moment within a time.

@@ -169,9 +169,9 @@ func (m *message) sampled() string {
 	return "1"
 }
 
-// newSpan makes the id of a span, which is no secret.
+// newSpan makes the id of a span.
 func newSpan() (id [8]byte) {
-	binary.BigEndian.PutUint64(id[:], rand.Uint64()) //nolint:gosec // as said
+	binary.BigEndian.PutUint64(id[:], rand.Uint64()) //nolint:gosec // a span id is no secret
 	return id
 }
 
