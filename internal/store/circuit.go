@@ -55,6 +55,7 @@ func (s *Store) SwapCircuit(ctx context.Context, webhook hook.WebhookNumber, fro
 	if err := s.outcomes.commit(ctx, c); err != nil {
 		return false, fmt.Errorf("change circuit of webhook %s: %w", w.ID, err)
 	}
+	c.notices.committed()
 	if !c.shown {
 		if err := s.freshen(); err != nil { // the change itself is committed
 			s.options.Log.Warn("reading circuits anew failed; it will be tried again", "error", err)

@@ -87,7 +87,7 @@ func newMetrics() *metrics {
 	for _, reason := range failureReasons() {
 		m.groups.failures[reason] = failures.WithLabelValues(string(reason))
 	}
-	m.created = counter("hookswitch_deliveries_created_total", "Deliveries that were committed with their events: one for each webhook that wants one.")
+	m.created = counter("hookswitch_deliveries_created_total", "Deliveries that were committed with their events or notices: one for each webhook that wants one.")
 	m.replayed = counter("hookswitch_deliveries_replayed_total", "Deliveries that were made pending again by a replay.")
 	m.takenOver = counter("hookswitch_leases_taken_over_total", "Deliveries claimed after somebody's lease on them had ended without an outcome.")
 	m.removed = counter("hookswitch_retention_removed_total", "Interactions removed by this node because they had passed their retention.")

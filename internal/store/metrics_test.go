@@ -100,6 +100,35 @@ func TestMetricsCountWhatIsCommitted(t *testing.T) {
 	})
 }
 
+// Deliveries of notices are counted like all others: when they are committed, and in each way in which a notice is raised. Else what is
+// delivered would be more than what was created.
+func TestMetricsCountDeliveriesOfNotices(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		s, r := measured(t, e)
+		now := moment()
+		w := webhook(t, s, theCenter, func(w *hook.Webhook) { w.Settings.Disable.OnGone = true })
+		webhook(t, s, theCenter, forNotices())
+		if _, err := s.AcceptChanges(t.Context(), theCenter, now, []hook.Change{create(newInteraction(), "q")}, nil); err != nil {
+			t.Fatal(err)
+		}
+		record(t, s, now, exhausts(claim(t, s, now, w, 1)[0], now))
+		opened := hook.OpenCircuit(now, &w.Settings.Retry)
+		s.Faulty.Fail(storetest.BeforeCommit, 1, hook.ErrUnavailable)
+		if _, err := s.SwapCircuit(t.Context(), w.Number, hook.Circuit{}, opened); !errors.Is(err, hook.ErrUnavailable) {
+			t.Fatalf("open the circuit on a broken disk: %v", err)
+		}
+		swap(t, s, w, hook.Circuit{}, opened)
+		must(t, s.DisableGone(t.Context(), now, w))
+		must(t, s.DisableGone(t.Context(), now, w)) // which repeats it
+		if got := len(notices(t, s, store.NoticeFilter{})); got != 3 {
+			t.Fatalf("%d notices, want one that it was exhausted, one that the circuit opened and one that it was disabled", got)
+		}
+		if got := shows(t, r, "hookswitch_deliveries_created_total", ""); got != 4 {
+			t.Errorf("%v deliveries were counted, want that of the event and of each of three notices", got)
+		}
+	})
+}
+
 // A webhook that the server disables is counted by reason, once.
 func TestMetricsCountDisabledWebhooks(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {

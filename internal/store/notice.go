@@ -41,6 +41,8 @@ type notices struct {
 	store *Store
 	now   time.Time
 	list  []happening
+	// created is how many deliveries the notices have, for when they are committed.
+	created int
 }
 
 // add notes a happening. Of one kind about one webhook there is one in a transaction. Nothing is told of webhooks that get notices
@@ -104,6 +106,7 @@ func (h *happening) decide(m hook.NoticeMark, now time.Time, quiet time.Duration
 
 // tell writes the notices, with a delivery for each webhook that wants one.
 func (n *notices) tell(b batch) {
+	n.created = 0
 	for i := range n.list {
 		h := &n.list[i]
 		if h.told == 0 {
@@ -129,9 +132,13 @@ func (n *notices) write(b batch, h *happening) {
 	for _, w := range n.store.catalogue.listOf(about.ContactCenter) {
 		if w.Wants(event) {
 			b.exec(insertDelivery, nil, event.ContactCenter, event.Serial, w.Number, int64(hook.DeliveryPending), milli(n.now), 0, hook.Serial(0))
+			n.created++
 		}
 	}
 }
+
+// committed counts the deliveries that the transaction has made.
+func (n *notices) committed() { n.store.metrics.created.Add(float64(n.created)) }
 
 // steps are the two stages, for tasks that are made of steps.
 func (n *notices) steps() steps { return steps{n.count, n.tell} }

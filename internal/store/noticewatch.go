@@ -76,6 +76,7 @@ func (w *noticeWatch) look(ctx context.Context, now time.Time) error {
 		if err := w.store.committer.commit(ctx, n.steps()); err != nil {
 			return fmt.Errorf("raise notices: %w", err)
 		}
+		n.committed()
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ func (s *Store) Record(ctx context.Context, now time.Time, outcomes []hook.Outco
 	if err := s.outcomes.commit(ctx, r); err != nil {
 		return hook.Recorded{}, fmt.Errorf("record outcomes: %w", err)
 	}
+	r.notices.committed()
 	slices.Sort(r.recorded.Late)
 	return r.recorded, nil
 }
@@ -79,7 +80,7 @@ func (r *record) share(with func(thing)) bool {
 func (r *record) stage(n int, b batch) (more bool) {
 	switch n {
 	case 0:
-		r.recorded, r.rest = hook.Recorded{}, nil
+		r.recorded, r.rest, r.notices.created = hook.Recorded{}, nil, 0
 		switch r.named {
 		case 0:
 			r.findTold()

@@ -117,9 +117,14 @@ func (w *webhookWrite) run(ctx context.Context, now time.Time, once *Once[*hook.
 	reset := func(batch) {
 		w.after, w.failed, w.closes, w.notices = nil, nil, false, notices{store: w.store, now: now}
 	}
+	publish := w.store.publishing(w.publish)
+	committed := func() {
+		w.notices.committed()
+		publish()
+	}
 	task := &write[*hook.Webhook]{
 		store: w.store, center: w.center, now: now, once: once,
-		stages: slices.Concat(steps{reset, changeCatalogue}, stages, w.notices.steps(), steps{w.load}), result: w.result, after: w.store.publishing(w.publish),
+		stages: slices.Concat(steps{reset, changeCatalogue}, stages, w.notices.steps(), steps{w.load}), result: w.result, after: committed,
 	}
 	return task.run(ctx)
 }
