@@ -135,6 +135,24 @@ func (e EventKind) Valid() bool {
 	}
 }
 
+// Defines values for Expiring.
+const (
+	ExpiringNext     Expiring = "next"
+	ExpiringPrevious Expiring = "previous"
+)
+
+// Valid indicates whether the value is a known member of the Expiring enum.
+func (e Expiring) Valid() bool {
+	switch e {
+	case ExpiringNext:
+		return true
+	case ExpiringPrevious:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Failure.
 const (
 	FailureBlocked  Failure = "blocked"
@@ -351,6 +369,27 @@ func (e RetentionField) Valid() bool {
 	case RetentionFieldInteractions:
 		return true
 	case RetentionFieldPayloads:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RotationAction.
+const (
+	RotationActionExpire  RotationAction = "expire"
+	RotationActionNext    RotationAction = "next"
+	RotationActionPromote RotationAction = "promote"
+)
+
+// Valid indicates whether the value is a known member of the RotationAction enum.
+func (e RotationAction) Valid() bool {
+	switch e {
+	case RotationActionExpire:
+		return true
+	case RotationActionNext:
+		return true
+	case RotationActionPromote:
 		return true
 	default:
 		return false
@@ -873,6 +912,9 @@ type EventList struct {
 	NextCursor string `json:"nextCursor"`
 }
 
+// Expiring previous: the one before the last promotion; next: the one that waits for its promotion, which gives the rotation up.
+type Expiring string
+
 // Failure What kind of failure it was.
 type Failure string
 
@@ -1367,6 +1409,37 @@ type RetryDraft struct {
 	Timeout *string `json:"timeout,omitempty"`
 }
 
+// Rotation defines model for Rotation.
+type Rotation struct {
+	// Next Whether there is a next secret, which signs beside the current one and waits for its promotion.
+	Next bool `json:"next"`
+
+	// PreviousUntil Until when the previous secret signs beside the current one; absent when there is none.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	PreviousUntil *time.Time `json:"previousUntil,omitempty"`
+}
+
+// RotationAction next adds the next secret, promote makes it the current one, expire ends the previous one.
+type RotationAction string
+
+// RotationStep Examples: {"action":"next"}, {"action":"promote","keepPrevious":"24h"}, {"action":"expire"}
+type RotationStep struct {
+	// Action Which step.
+	Action RotationAction `json:"action"`
+
+	// KeepPrevious With promote only: how long the secret that was current goes on signing, 0s to 720h; 24h when absent.
+	//
+	// Examples: 10s
+	KeepPrevious *string `json:"keepPrevious,omitempty"`
+
+	// Secret With next only: the next secret, 16 to 256 bytes; made when absent.
+	Secret *string `json:"secret,omitempty"`
+
+	// Which With expire only: previous when absent.
+	Which *Expiring `json:"which,omitempty"`
+}
+
 // Signature sha1: X-Hub-Signature, always sent; sha256: X-Hub-Signature-256; standard: Standard Webhooks.
 type Signature string
 
@@ -1440,8 +1513,11 @@ type Webhook struct {
 	RequestTimeout string `json:"requestTimeout"`
 	Retry          Retry  `json:"retry"`
 
-	// Secret The app secret, only in the answer to the creation.
-	Secret     *string     `json:"secret,omitempty"`
+	// Secret The app secret, only in the answer to the creation; in the answer that adds the next one, that.
+	Secret *string `json:"secret,omitempty"`
+
+	// Secrets Where the rotation of the secret is; never a secret.
+	Secrets    Rotation    `json:"secrets"`
 	Signatures []Signature `json:"signatures"`
 
 	// Subtypes Absent: all.
@@ -1982,6 +2058,15 @@ type EnableWebhookParams struct {
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
+// RotateSecretsParams defines parameters for RotateSecrets.
+type RotateSecretsParams struct {
+	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
+	XCcid *string `json:"x-ccid,omitempty"`
+
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
 // TestWebhookParams defines parameters for TestWebhook.
 type TestWebhookParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
@@ -2029,6 +2114,9 @@ type UpdateWebhookJSONRequestBody = WebhookPatch
 
 // UpdateWebhookApplicationMergePatchPlusJSONRequestBody defines body for UpdateWebhook for application/merge-patch+json ContentType.
 type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookPatch
+
+// RotateSecretsJSONRequestBody defines body for RotateSecrets for application/json ContentType.
+type RotateSecretsJSONRequestBody = RotationStep
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -2463,7 +2551,7 @@ type ClientInterface interface {
 
 	// UpdateWebhookWithBody Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2472,7 +2560,7 @@ type ClientInterface interface {
 
 	// UpdateWebhook Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2481,7 +2569,7 @@ type ClientInterface interface {
 
 	// UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -2501,6 +2589,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /v1/webhooks/{id}/enable (the `EnableWebhook` operationId).
 	EnableWebhook(ctx context.Context, id openapi_types.UUID, params *EnableWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateSecretsWithBody Rotate a webhook's secret
+	//
+	// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
+	RotateSecretsWithBody(ctx context.Context, id openapi_types.UUID, params *RotateSecretsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RotateSecrets Rotate a webhook's secret
+	//
+	// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
+	RotateSecrets(ctx context.Context, id openapi_types.UUID, params *RotateSecretsParams, body RotateSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TestWebhook Send a test
 	//
@@ -3319,7 +3425,7 @@ func (c *Client) GetWebhook(ctx context.Context, id openapi_types.UUID, params *
 
 // UpdateWebhookWithBody Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3338,7 +3444,7 @@ func (c *Client) UpdateWebhookWithBody(ctx context.Context, id openapi_types.UUI
 
 // UpdateWebhook Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3357,7 +3463,7 @@ func (c *Client) UpdateWebhook(ctx context.Context, id openapi_types.UUID, param
 
 // UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -3398,6 +3504,44 @@ func (c *Client) DisableWebhook(ctx context.Context, id openapi_types.UUID, para
 // Corresponds with POST /v1/webhooks/{id}/enable (the `EnableWebhook` operationId).
 func (c *Client) EnableWebhook(ctx context.Context, id openapi_types.UUID, params *EnableWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewEnableWebhookRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateSecretsWithBody Rotate a webhook's secret
+//
+// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
+func (c *Client) RotateSecretsWithBody(ctx context.Context, id openapi_types.UUID, params *RotateSecretsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateSecretsRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RotateSecrets Rotate a webhook's secret
+//
+// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
+func (c *Client) RotateSecrets(ctx context.Context, id openapi_types.UUID, params *RotateSecretsParams, body RotateSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRotateSecretsRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6037,6 +6181,79 @@ func NewEnableWebhookRequest(server string, id openapi_types.UUID, params *Enabl
 	return req, nil
 }
 
+// NewRotateSecretsRequest calls the generic RotateSecrets builder with application/json body
+func NewRotateSecretsRequest(server string, id openapi_types.UUID, params *RotateSecretsParams, body RotateSecretsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRotateSecretsRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewRotateSecretsRequestWithBody constructs an http.Request for the RotateSecrets method, with any body, and a specified content type
+func NewRotateSecretsRequestWithBody(server string, id openapi_types.UUID, params *RotateSecretsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/webhooks/%s/secrets", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCcid != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "x-ccid", *params.XCcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("x-ccid", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewTestWebhookRequest constructs an http.Request for the TestWebhook method
 func NewTestWebhookRequest(server string, id openapi_types.UUID, params *TestWebhookParams) (*http.Request, error) {
 	var err error
@@ -6548,7 +6765,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithBodyWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6557,7 +6774,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6566,7 +6783,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6590,6 +6807,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/webhooks/{id}/enable (the `EnableWebhook` operationId).
 	EnableWebhookWithResponse(ctx context.Context, id openapi_types.UUID, params *EnableWebhookParams, reqEditors ...RequestEditorFn) (*EnableWebhookResponse, error)
+
+	// RotateSecretsWithBodyWithResponse Rotate a webhook's secret
+	//
+	// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
+	RotateSecretsWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *RotateSecretsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateSecretsResponse, error)
+
+	// RotateSecretsWithResponse Rotate a webhook's secret
+	//
+	// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
+	RotateSecretsWithResponse(ctx context.Context, id openapi_types.UUID, params *RotateSecretsParams, body RotateSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateSecretsResponse, error)
 
 	// TestWebhookWithResponse Send a test
 	//
@@ -10008,6 +10243,124 @@ func (r EnableWebhookResponse) ContentType() string {
 	return ""
 }
 
+// RotateSecretsResponse200Headers the declared response headers of an HTTP 200 response for RotateSecrets
+type RotateSecretsResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+type RotateSecretsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Webhook
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RotateSecretsResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RotateSecretsResponse) GetJSON200() *Webhook {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RotateSecretsResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RotateSecretsResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RotateSecretsResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r RotateSecretsResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r RotateSecretsResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RotateSecretsResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RotateSecretsResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r RotateSecretsResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RotateSecretsResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RotateSecretsResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RotateSecretsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RotateSecretsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RotateSecretsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RotateSecretsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // TestWebhookResponse200Headers the declared response headers of an HTTP 200 response for TestWebhook
 type TestWebhookResponse200Headers struct {
 	IdempotencyReplayed *string
@@ -10775,7 +11128,7 @@ func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, id ope
 
 // UpdateWebhookWithBodyWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10790,7 +11143,7 @@ func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Cont
 
 // UpdateWebhookWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10805,7 +11158,7 @@ func (c *ClientWithResponses) UpdateWebhookWithResponse(ctx context.Context, id 
 
 // UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10846,6 +11199,36 @@ func (c *ClientWithResponses) EnableWebhookWithResponse(ctx context.Context, id 
 		return nil, err
 	}
 	return ParseEnableWebhookResponse(rsp)
+}
+
+// RotateSecretsWithBodyWithResponse Rotate a webhook's secret
+//
+// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
+func (c *ClientWithResponses) RotateSecretsWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *RotateSecretsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RotateSecretsResponse, error) {
+	rsp, err := c.RotateSecretsWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateSecretsResponse(rsp)
+}
+
+// RotateSecretsWithResponse Rotate a webhook's secret
+//
+// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
+func (c *ClientWithResponses) RotateSecretsWithResponse(ctx context.Context, id openapi_types.UUID, params *RotateSecretsParams, body RotateSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateSecretsResponse, error) {
+	rsp, err := c.RotateSecrets(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRotateSecretsResponse(rsp)
 }
 
 // TestWebhookWithResponse Send a test
@@ -13801,6 +14184,115 @@ func ParseEnableWebhookResponse(rsp *http.Response) (*EnableWebhookResponse, err
 	switch {
 	case rsp.StatusCode == 200:
 		var headers EnableWebhookResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRotateSecretsResponse parses an HTTP response from a RotateSecretsWithResponse call
+func ParseRotateSecretsResponse(rsp *http.Response) (*RotateSecretsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RotateSecretsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Webhook
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RotateSecretsResponse200Headers
 		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -73,6 +73,9 @@ func (h *harness) changes() map[string]func() (path, body string) {
 			h.must(200, "POST", path+"/disable", "")
 			return path + "/enable", ""
 		},
+		"POST /v1/webhooks/{id}/secrets": func() (string, string) {
+			return hooked("/secrets"), `{"action":"next","secret":"` + secretOf + `next-12345"}`
+		},
 		"POST /v1/webhooks/{id}/test":    func() (string, string) { return hooked("/test"), "" },
 		"POST /v1/contact-centers":       func() (string, string) { return "/v1/contact-centers", `{"id":"audited"}` },
 		"PATCH /v1/contact-centers/{id}": func() (string, string) { return "/v1/contact-centers/default", `{"name":"Audited"}` },

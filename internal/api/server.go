@@ -145,6 +145,7 @@ func (s *Server) routes() {
 	route(s, "DELETE /v1/webhooks/{id}", rowDeleteWebhook(), s.deleteWebhook)
 	route(s, "POST /v1/webhooks/{id}/enable", rowEnableWebhook(), s.enableWebhook)
 	route(s, "POST /v1/webhooks/{id}/disable", rowDisableWebhook(), s.disableWebhook)
+	route(s, "POST /v1/webhooks/{id}/secrets", rowRotateSecrets(), s.rotateSecrets)
 	route(s, "POST /v1/webhooks/{id}/test", rowTestWebhook(), s.testWebhook)
 
 	route(s, "GET /v1/deliveries", rowListDeliveries(), s.listDeliveries)

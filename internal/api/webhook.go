@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -30,9 +31,10 @@ type Webhook struct {
 	Circuit         Circuit        `json:"circuit" doc:"That of all nodes; they open and close it, and enabling the webhook or another URL closes it."`
 	Disabled        *Disabled      `json:"disabled,omitempty" doc:"When and why the server disabled it; absent when it did not, or it was enabled since."`
 	Settings
-	Secret    string  `json:"secret,omitempty" doc:"The app secret, only in the answer to the creation."`
-	CreatedAt instant `json:"createdAt"`
-	UpdatedAt instant `json:"updatedAt"`
+	Secret    string   `json:"secret,omitempty" doc:"The app secret, only in the answer to the creation; in the answer that adds the next one, that."`
+	Secrets   Rotation `json:"secrets" doc:"Where the rotation of the secret is; never a secret."`
+	CreatedAt instant  `json:"createdAt"`
+	UpdatedAt instant  `json:"updatedAt"`
 }
 
 // WebhookList is a part of a list of webhooks.
@@ -41,10 +43,10 @@ type WebhookList struct {
 	NextCursor string    `json:"nextCursor,omitempty" doc:"Absent at the end."`
 }
 
-func showWebhook(w *hook.Webhook, center hook.ContactCenterID) Webhook {
+func showWebhook(w *hook.Webhook, center hook.ContactCenterID, now time.Time) Webhook {
 	return Webhook{
 		ID: w.ID, ContactCenterID: string(center), Enabled: w.Enabled, Circuit: showCircuit(w), Disabled: showDisabled(w.Disabled), Settings: showSettings(&w.Settings),
-		CreatedAt: instant{w.CreatedAt}, UpdatedAt: instant{w.UpdatedAt},
+		Secrets: showRotation(&w.Secrets, now), CreatedAt: instant{w.CreatedAt}, UpdatedAt: instant{w.UpdatedAt},
 	}
 }
 
@@ -195,7 +197,7 @@ func (s *Server) createWebhook(ctx context.Context, in *createWebhookInput) (*an
 	}
 	w.Secrets.Current = hook.NewSecret(in.secret)
 	created := func(w *hook.Webhook) (*answer, error) {
-		shown := showWebhook(w, in.center.ID)
+		shown := showWebhook(w, in.center.ID, in.now)
 		shown.Secret = w.Secrets.Current.Reveal()
 		return done(http.StatusCreated, shown)
 	}
@@ -235,7 +237,7 @@ func (s *Server) listWebhooks(ctx context.Context, in *listWebhooksInput) (*answ
 	}
 	list := WebhookList{Items: make([]Webhook, len(found)), NextCursor: next}
 	for i, w := range found {
-		list.Items[i] = showWebhook(w, in.center.ID)
+		list.Items[i] = showWebhook(w, in.center.ID, in.now)
 	}
 	return done(http.StatusOK, list)
 }
@@ -261,7 +263,7 @@ func (in *WebhookTarget) shown(w *hook.Webhook, err error) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done(http.StatusOK, showWebhook(w, in.center.ID))
+	return done(http.StatusOK, showWebhook(w, in.center.ID, in.now))
 }
 
 type updateWebhookInput struct {
@@ -302,7 +304,7 @@ func rowUpdateWebhook() row {
 	return row{
 		id: "updateWebhook", tag: "webhooks", summary: "Change a webhook's settings",
 		about: "A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by " +
-			"field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here. Deliveries that are open follow the new settings.",
+			"field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.",
 		status: http.StatusOK, answer: Webhook{}, body: WebhookPatch{}, thorough: true,
 	}
 }

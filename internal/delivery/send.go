@@ -43,6 +43,7 @@ type target struct {
 	webhook   *hook.Webhook
 	url       *url.URL
 	signer    *signature.Signer
+	others    []otherSigner // of a rotation; nil without one
 	sha256    bool
 	standard  bool
 	attempt   bool
@@ -60,7 +61,7 @@ func newTarget(w *hook.Webhook, version string) (*target, error) {
 		return nil, fmt.Errorf("parse the webhook's URL: %w", err)
 	}
 	t := &target{
-		webhook: w, url: u, signer: signature.NewSigner([]byte(w.Secrets.Current.Reveal())), headers: make(http.Header, len(s.Headers)),
+		webhook: w, url: u, headers: make(http.Header, len(s.Headers)),
 		sha256:   slices.Contains(s.Signatures, hook.SignatureSHA256),
 		standard: slices.Contains(s.Signatures, hook.SignatureStandard),
 		attempt:  slices.Contains(s.Metadata, hook.MetadataAttempt),
@@ -72,6 +73,7 @@ func newTarget(w *hook.Webhook, version string) (*target, error) {
 	for name, value := range s.Headers {
 		t.headers.Set(name, value)
 	}
+	t.signWith(&w.Secrets)
 	return t, nil
 }
 
@@ -145,7 +147,7 @@ func (t *target) header(m *message, now time.Time, span [8]byte) http.Header {
 		id := m.operation.String()
 		set(headerID, id)
 		set(headerTimestamp, strconv.FormatInt(now.Unix(), 10))
-		set(headerStandard, t.signer.Standard(id, now, m.body))
+		set(headerStandard, t.signStandard(id, now, m.body))
 	}
 	if t.attempt {
 		set(headerAttempt, strconv.Itoa(m.attempt))

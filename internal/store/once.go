@@ -43,6 +43,8 @@ type Once[T any] struct {
 	Fingerprint [32]byte
 	// Encode makes the answer inside the transaction; false means that it is not worth keeping.
 	Encode func(T, error) (Answer, bool)
+	// Secret says that the answer shows a secret.
+	Secret bool
 }
 
 const (

@@ -22,8 +22,8 @@ const (
 // errStays says that a webhook is not to be disabled after all.
 var errStays = errors.New("the webhook stays enabled")
 
-// supervise disables webhooks that fail for longer than their settings allow, until the context ends. On each node it looks at what
-// is in memory and does nothing while no circuit is open for so long.
+// supervise disables webhooks that fail for longer than their settings allow, and forgets secrets that have ended, until the context ends. On each node it looks at what
+// is in memory and does nothing while no circuit is open for so long and no secret has ended.
 func (s *Store) supervise(ctx context.Context) {
 	tick := time.NewTicker(superviseEvery)
 	defer tick.Stop()
@@ -34,6 +34,9 @@ func (s *Store) supervise(ctx context.Context) {
 		case <-tick.C:
 			if err := s.disableFailing(ctx, time.Now()); err != nil && ctx.Err() == nil {
 				s.options.Log.Warn("disabling webhooks that fail failed; it will be tried again", "error", err)
+			}
+			if err := s.forgetSecrets(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				s.options.Log.Warn("forgetting previous secrets failed; it will be tried again", "error", err)
 			}
 		}
 	}

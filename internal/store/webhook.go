@@ -80,6 +80,7 @@ func (s *Store) EnableWebhook(ctx context.Context, center hook.ContactCenterNumb
 func (s *Store) DeleteWebhook(ctx context.Context, center hook.ContactCenterNumber, id hook.WebhookID, now time.Time) error {
 	_, err := s.modifyWebhook(ctx, center, id, now, nil, func(w *hook.Webhook) error {
 		w.DeletedAt = now
+		w.Secrets = hook.Secrets{Current: w.Secrets.Current} // what nobody would remove later
 		return nil
 	})
 	return err

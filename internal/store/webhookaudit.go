@@ -25,11 +25,6 @@ type auditedDisabled struct {
 	Reason string    `json:"reason"`
 }
 
-// auditedSecret says that a secret changed, and nothing else.
-type auditedSecret struct {
-	Secret string `json:"secret"`
-}
-
 // auditWebhook shows a webhook; before, if not nil, are the settings that its own follow.
 func auditWebhook(w *hook.Webhook, before *hook.Settings) *auditedWebhook {
 	a := &auditedWebhook{Enabled: w.Enabled, Settings: w.Settings.Redacted(before)}
@@ -88,7 +83,8 @@ func sameCredentials(a, b *hook.Webhook) (bool, error) {
 	return one == other, err
 }
 
-// log logs what a change does: the settings, whether the webhook is enabled and its circuit in one entry, the secret in another. A
+// log logs what a change does: the settings, whether the webhook is enabled and its circuit in one entry, each step of a
+// rotation of its secrets in another. A
 // change that leaves all of them as they are is none.
 func (w *webhookWrite) log(b batch, now time.Time, old webhookBefore, next *hook.Webhook) error {
 	before, err := old.restore()
@@ -125,9 +121,8 @@ func (w *webhookWrite) log(b batch, now time.Time, old webhookBefore, next *hook
 			return err
 		}
 	}
-	if next.Secrets.Equal(&before.Secrets) {
-		return nil
+	if next.Deleted() || next.Secrets.Equal(&before.Secrets) {
+		return nil // a deletion says all
 	}
-	e.action, e.before, e.after = "secret.change", nil, auditedSecret{"changed"}
-	return w.store.audit(b, now, e)
+	return w.store.auditSecrets(b, now, e, &before.Secrets, &next.Secrets)
 }
