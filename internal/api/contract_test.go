@@ -234,6 +234,7 @@ func (c *contract) webhooks(t *testing.T) (id string) {
 	}
 	page := c.good(200, "GET", "/v1/webhooks?limit=1", ``)
 	c.good(200, "GET", "/v1/webhooks?limit=1&cursor="+text(page, "nextCursor"), ``)
+	c.rotation(t, id)
 	c.good(204, "DELETE", "/v1/webhooks/"+id, ``)
 	c.bad(404, "DELETE", "/v1/webhooks/"+id, ``)
 	c.bad(404, "GET", "/v1/webhooks/"+id, ``)

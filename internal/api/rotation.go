@@ -129,7 +129,7 @@ func rowRotateSecrets() row {
 			"promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that " +
 			"before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with " +
 			"the secrets of its time, redeliveries too.",
-		status: http.StatusOK, answer: Webhook{}, body: RotationStep{}, errors: []int{http.StatusConflict},
+		status: http.StatusOK, answer: Webhook{}, body: RotationStep{}, thorough: true, errors: []int{http.StatusConflict},
 	}
 }
 
@@ -169,6 +169,7 @@ func (in *rotateSecretsInput) rotate(secrets *hook.Secrets) error {
 		}
 		return secrets.ExpirePrevious()
 	case actionNext:
+		return secrets.AddNext(hook.NewSecret(in.secret))
 	}
-	return secrets.AddNext(hook.NewSecret(in.secret))
+	return &hook.InvalidError{Fields: []hook.FieldError{{Field: "body.action", Message: "is required"}}}
 }
