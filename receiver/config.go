@@ -19,7 +19,7 @@ type Func func(ctx context.Context, e interaction.EntityEvent, d Delivery) error
 
 // Config is what New needs. Secrets and Handle are required.
 type Config struct {
-	// Secrets holds the webhook's app secret; during a rotation, the old one and the new one.
+	// Secrets holds the webhook's app secret; during a rotation, the old one and the new one in any order.
 	Secrets [][]byte
 	// Handle is called for every event that was not handled before.
 	Handle Func

@@ -29,6 +29,11 @@
 // Every answer but 200 makes the sender deliver again. Problems are application/problem+json (RFC 9457). The full error
 // goes to OnReject, never into an answer.
 //
+// Rotation of the secret: when the sender has a next one, and before it promotes that, run the handler with both in
+// Secrets; a body that either of them signed is accepted, and every one of them is tried in constant time. After the promotion
+// Delivery.Secret says that the new one signs. A minute later, when no POST of before is on its way, run the handler with
+// the new one alone. Nothing is refused meanwhile, and the sender delivers again what comes while the program restarts.
+//
 // The handler starts no goroutine and sets no deadline: give the http.Server a ReadTimeout, and make your function
 // return well within the sender's request timeout, which the context of the call does not know. It is cancelled when
 // the sender gives up.

@@ -60,14 +60,15 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) ([]string, *re
 	if err != nil {
 		return nil, refuseBody(err)
 	}
-	if err := h.verify(r.Header, body); err != nil {
+	secret, err := h.verify(r.Header, body)
+	if err != nil {
 		return nil, refuseSignature(err)
 	}
 	payload, err := interaction.Parse(body)
 	if err != nil {
 		return nil, refusePayload(err)
 	}
-	return h.handleAll(r.Context(), payload.Entities, newDelivery(r.Header, payload.OperationID))
+	return h.handleAll(r.Context(), payload.Entities, newDelivery(r.Header, payload.OperationID, secret))
 }
 
 func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
@@ -85,15 +86,15 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body.Bytes(), nil
 }
 
-// verify explains a wrong signature only if no other request is being explained at the moment. If one is, a changed
+// verify tells which secret signed. It explains a wrong signature only if no other request is being explained at the moment. If one is, a changed
 // body is reported as a wrong secret.
-func (h *Handler) verify(header http.Header, body []byte) error {
-	err := h.verifier.Check(header, body)
+func (h *Handler) verify(header http.Header, body []byte) (secret int, err error) {
+	secret, err = h.verifier.Which(header, body)
 	if err == nil || !h.explaining.TryLock() {
-		return err
+		return secret, err
 	}
 	defer h.explaining.Unlock()
-	return h.verifier.Verify(header, body)
+	return secret, h.verifier.Verify(header, body)
 }
 
 // handleAll handles the events one after another. One that fails does not keep the others from being handled, so that

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -28,15 +29,17 @@ func VerifyHub(value string, body []byte, secrets ...[]byte) error {
 // keyed state. It may be used from many goroutines.
 type Verifier struct {
 	signers []*Signer
+	places  []int // Of the signers' secrets among those given.
 }
 
 // NewVerifier makes a Verifier. Empty secrets are left out, because everybody could sign with them; a Verifier that
 // is left with none refuses everything.
 func NewVerifier(secrets ...[]byte) *Verifier {
 	v := &Verifier{}
-	for _, secret := range secrets {
+	for i, secret := range secrets {
 		if len(secret) > 0 {
 			v.signers = append(v.signers, NewSigner(secret))
+			v.places = append(v.places, i)
 		}
 	}
 	return v
@@ -44,14 +47,27 @@ func NewVerifier(secrets ...[]byte) *Verifier {
 
 // Verify is the function Verify.
 func (v *Verifier) Verify(header http.Header, body []byte) error {
-	return v.headers(header, body, true)
+	_, err := v.headers(header, body, true)
+	return err
 }
 
 // Check is Verify without the search for a changed body or secret, which costs a rejected body about a hundred times
 // the work of an accepted one. Its WrongSecret means WrongSecret or BodyChanged. It is for those who must bound what a
 // sender of garbage can cost them.
 func (v *Verifier) Check(header http.Header, body []byte) error {
-	return v.headers(header, body, false)
+	_, err := v.headers(header, body, false)
+	return err
+}
+
+// Which is Check for a receiver in the middle of a rotation: it also tells which secret signed, as its place among those
+// given to NewVerifier, counted from 0. Where both headers are present that is the secret of HubHeader. A sender that
+// rotates signs with the secret that is current for it, so when only the new one is seen, the old one can be dropped.
+func (v *Verifier) Which(header http.Header, body []byte) (secret int, err error) {
+	at, err := v.headers(header, body, false)
+	if err != nil {
+		return -1, err
+	}
+	return v.places[at], nil
 }
 
 // VerifyHub is the function VerifyHub.
@@ -59,12 +75,13 @@ func (v *Verifier) VerifyHub(value string, body []byte) error {
 	if len(v.signers) == 0 {
 		return noSecret()
 	}
-	return v.hub("the value", []string{value}, body, true)
+	_, err := v.hub("the value", []string{value}, body, true)
+	return err
 }
 
-func (v *Verifier) headers(header http.Header, body []byte, search bool) error {
+func (v *Verifier) headers(header http.Header, body []byte, search bool) (signer int, err error) {
 	if len(v.signers) == 0 {
-		return noSecret()
+		return -1, noSecret()
 	}
 	hub, hub256 := header.Values(HubHeader), header.Values(Hub256Header)
 	if len(hub)+len(hub256) == 0 {
@@ -72,21 +89,21 @@ func (v *Verifier) headers(header http.Header, body []byte, search bool) error {
 		if header.Get(StandardHeader) != "" {
 			detail += "; there is a " + StandardHeader + ", which VerifyStandard verifies"
 		}
-		return &Error{NoHeader, detail}
+		return -1, &Error{NoHeader, detail}
 	}
 	if len(hub256) > 0 {
-		if err := v.hub(Hub256Header, hub256, body, search); err != nil {
-			return err
+		if signer, err = v.hub(Hub256Header, hub256, body, search); err != nil {
+			return signer, err
 		}
 	}
 	if len(hub) > 0 {
 		return v.hub(HubHeader, hub, body, search)
 	}
-	return nil
+	return signer, nil
 }
 
-// hub verifies the values of one header; one of them must be right. If none is, the error is about the first.
-func (v *Verifier) hub(name string, values []string, body []byte, search bool) error {
+// hub verifies the values of one header; one of them must be right, and it tells whose it is. If none is, the error is about the first.
+func (v *Verifier) hub(name string, values []string, body []byte, search bool) (signer int, err error) {
 	var macs [schemeSHA256 + 1][][]byte
 	for _, value := range values[:min(len(values), SignaturesMax)] {
 		if s, mac, malformed := parseHub(name, value); malformed == nil {
@@ -94,37 +111,43 @@ func (v *Verifier) hub(name string, values []string, body []byte, search bool) e
 		}
 	}
 	for s := range macs {
-		if v.match(scheme(s), nil, body, macs[s]) {
-			return nil
+		if at := v.find(scheme(s), nil, body, macs[s]); at >= 0 {
+			return at, nil
 		}
 	}
 	s, mac, malformed := parseHub(name, values[0])
 	a := attempt{name: name, scheme: s, body: body, macs: [][]byte{mac}}
 	if malformed == nil {
-		return v.mismatch(a, search)
+		return -1, v.mismatch(a, search)
 	}
 	if malformed.Reason == Base64NotHex && search && v.match(s, nil, body, a.macs) {
 		malformed.Detail += "; apart from that it is the right signature"
 	}
-	return malformed
+	return -1, malformed
 }
 
-// match reports whether a secret makes one of these MACs. It tries every secret against every MAC, so that the time
-// tells nothing about which one was right, or how nearly.
+// match reports whether a secret makes one of these MACs.
 func (v *Verifier) match(s scheme, head, body []byte, macs [][]byte) bool {
+	return v.find(s, head, body, macs) >= 0
+}
+
+// find returns the first signer that makes one of these MACs, or -1. It tries every secret against every MAC, so that the
+// time tells nothing about which one was right, or how nearly.
+func (v *Verifier) find(s scheme, head, body []byte, macs [][]byte) int {
 	if len(macs) == 0 {
-		return false
+		return -1
 	}
-	found := 0
-	for _, signer := range v.signers {
+	at := -1
+	for i, signer := range slices.Backward(v.signers) {
 		m := signer.get()
-		sum := m.sum(s, head, body)
+		sum, found := m.sum(s, head, body), 0
 		for _, mac := range macs {
 			found |= subtle.ConstantTimeCompare(sum, mac)
 		}
+		at = subtle.ConstantTimeSelect(found, i, at)
 		signer.pool.Put(m)
 	}
-	return found == 1
+	return at
 }
 
 // attempt is a well-formed signature that no secret made.

@@ -257,3 +257,35 @@ func TestExplain(t *testing.T) {
 		t.Errorf("Error() = %q, want %q…", err, want)
 	}
 }
+
+// Which tells whose signature it was, by the place among the secrets that were given, empty ones counted.
+func TestWhichSecretSigned(t *testing.T) {
+	old, next := []byte("the old secret"), []byte("the next secret")
+	for _, test := range []struct {
+		name    string
+		signer  []byte
+		secrets [][]byte
+		want    int
+	}{
+		{"alone", old, [][]byte{old}, 0},
+		{"the first", old, [][]byte{old, next}, 0},
+		{"the second", next, [][]byte{old, next}, 1},
+		{"behind an empty one", next, [][]byte{old, nil, next}, 2},
+		{"given twice", next, [][]byte{old, next, next}, 1},
+		{"none", []byte("another secret"), [][]byte{old, next}, -1},
+		{"no secret", old, nil, -1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			verifier := signature.NewVerifier(test.secrets...)
+			hub, hub256 := signature.SHA1(test.signer, []byte(hubBody)), signature.SHA256(test.signer, []byte(hubBody))
+			for _, header := range []http.Header{
+				hubHeader(hub), {http.CanonicalHeaderKey(signature.Hub256Header): {hub256}},
+				{http.CanonicalHeaderKey(signature.HubHeader): {hub}, http.CanonicalHeaderKey(signature.Hub256Header): {hub256}},
+			} {
+				if got, err := verifier.Which(header, []byte(hubBody)); got != test.want || (err == nil) != (test.want >= 0) {
+					t.Errorf("%v: secret %d, %v; want %d", header, got, err, test.want)
+				}
+			}
+		})
+	}
+}

@@ -22,7 +22,7 @@ func (a *app) webhooksCommand() *cobra.Command {
 	group := makeGroup(&cobra.Command{
 		Use:     "webhooks",
 		Aliases: []string{"webhook"},
-		Short:   "Create, list, get, update, delete, test, enable and disable webhooks",
+		Short:   "Create, list, get, update, delete, test, enable and disable webhooks, rotate their secrets",
 		Long: `A webhook is the URL of a receiver with its secret and settings. Each event of an interaction is delivered to every webhook
 that wants it.
 
@@ -32,6 +32,7 @@ The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + ad
 	c := a.connectionFlags(group)
 	group.AddCommand(
 		a.createWebhook(c), a.listWebhooks(c), a.getWebhook(c), a.updateWebhook(c), a.deleteWebhook(c), a.testWebhook(c),
+		a.secretsCommand(c),
 		a.switchWebhook(c, "enable", "Enable a webhook", "Enable a webhook. What was held while it was disabled is delivered now.",
 			func(ctx context.Context, api *client.Client, id uuid.UUID, key client.RequestEditorFn) (*http.Response, error) {
 				return api.EnableWebhook(ctx, id, nil, key)
@@ -371,6 +372,7 @@ func webhookFields(w client.Webhook) [][2]string {
 		{"purpose", string(w.Purpose)},
 		{"enabled", enabledOf(w)},
 		{"secret", textOf(w.Secret)},
+		{"rotation", rotationOf(w.Secrets)},
 	}, wanted, [][2]string{
 		{"request timeout", w.RequestTimeout},
 		{"retry", fmt.Sprintf("after %s, %d times, factor %v, at most %s apart, jitter %v", r.Timeout, r.Attempts, r.Backoff, r.MaxTimeout, r.Jitter)},
