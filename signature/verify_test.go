@@ -279,7 +279,8 @@ func TestWhichSecretSigned(t *testing.T) {
 			verifier := signature.NewVerifier(test.secrets...)
 			hub, hub256 := signature.SHA1(test.signer, []byte(hubBody)), signature.SHA256(test.signer, []byte(hubBody))
 			for _, header := range []http.Header{
-				hubHeader(hub), {http.CanonicalHeaderKey(signature.Hub256Header): {hub256}},
+				hubHeader(hub),
+				{http.CanonicalHeaderKey(signature.Hub256Header): {hub256}},
 				{http.CanonicalHeaderKey(signature.HubHeader): {hub}, http.CanonicalHeaderKey(signature.Hub256Header): {hub256}},
 			} {
 				if got, err := verifier.Which(header, []byte(hubBody)); got != test.want || (err == nil) != (test.want >= 0) {

@@ -39,9 +39,9 @@ const (
 // rotator is a receiver that rotates its secret: package receiver with a list, and beside it the checks of two that look at
 // webhook-signature alone and know one secret at a time: one switches early, the other late.
 type rotator struct {
-	t        *testing.T
-	handler  atomic.Pointer[receiver.Handler]
-	alone    atomic.Pointer[[2]string]
+	t       *testing.T
+	handler atomic.Pointer[receiver.Handler]
+	alone   atomic.Pointer[[2]string]
 
 	mu      sync.Mutex // guards what follows
 	begun   map[string]int

@@ -32,13 +32,16 @@ type verifier struct {
 // refusal is the status of a POST whose signature is wrong.
 const refusal = http.StatusForbidden
 
+// standardName is the verifier that knows a header with several signatures.
+const standardName = "Standard Webhooks"
+
 func verifiers() []verifier {
 	return []verifier{
 		{"webhook payload-hmac-sha1", debian("sha1", signature.HubHeader)},
 		{"webhook payload-hmac-sha256", debian("sha256", signature.Hub256Header)},
 		{"x-hub-signature sha1", npm("sha1")},
 		{"x-hub-signature sha256", npm("sha256")},
-		{"Standard Webhooks", standard},
+		{standardName, standard},
 	}
 }
 
