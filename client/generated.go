@@ -540,6 +540,24 @@ func (e Success) Valid() bool {
 	}
 }
 
+// Defines values for TestSecret.
+const (
+	TestSecretCurrent TestSecret = "current"
+	TestSecretNext    TestSecret = "next"
+)
+
+// Valid indicates whether the value is a known member of the TestSecret enum.
+func (e TestSecret) Valid() bool {
+	switch e {
+	case TestSecretCurrent:
+		return true
+	case TestSecretNext:
+		return true
+	default:
+		return false
+	}
+}
+
 // Attempt defines model for Attempt.
 type Attempt struct {
 	// Duration Examples: 10s
@@ -1458,11 +1476,20 @@ type Subtype string
 // Success Which statuses acknowledge.
 type Success string
 
+// TestDraft defines model for TestDraft.
+type TestDraft struct {
+	// Secret current when absent.
+	Secret *TestSecret `json:"secret,omitempty"`
+}
+
 // TestResult defines model for TestResult.
 type TestResult struct {
 	Acknowledged bool    `json:"acknowledged"`
 	Attempt      Attempt `json:"attempt"`
 }
+
+// TestSecret current: as every POST is signed now, with all valid secrets; next: with the next secret alone, as if it was promoted.
+type TestSecret string
 
 // Webhook defines model for Webhook.
 type Webhook struct {
@@ -2118,6 +2145,9 @@ type UpdateWebhookApplicationMergePatchPlusJSONRequestBody = WebhookPatch
 // RotateSecretsJSONRequestBody defines body for RotateSecrets for application/json ContentType.
 type RotateSecretsJSONRequestBody = RotationStep
 
+// TestWebhookJSONRequestBody defines body for TestWebhook for application/json ContentType.
+type TestWebhookJSONRequestBody = TestDraft
+
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
 
@@ -2608,12 +2638,23 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
 	RotateSecrets(ctx context.Context, id openapi_types.UUID, params *RotateSecretsParams, body RotateSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// TestWebhook Send a test
+	// TestWebhookWithBody Send a test
 	//
-	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
+	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
+	//
+	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
-	TestWebhook(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	TestWebhookWithBody(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestWebhook Send a test
+	//
+	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhook(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, body TestWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // Health Is the process alive?
@@ -3552,13 +3593,34 @@ func (c *Client) RotateSecrets(ctx context.Context, id openapi_types.UUID, param
 	return c.Client.Do(req)
 }
 
-// TestWebhook Send a test
+// TestWebhookWithBody Send a test
 //
-// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
+// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
+//
+// Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
-func (c *Client) TestWebhook(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewTestWebhookRequest(c.Server, id, params)
+func (c *Client) TestWebhookWithBody(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestWebhookRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestWebhook Send a test
+//
+// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *Client) TestWebhook(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, body TestWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestWebhookRequest(c.Server, id, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -6254,8 +6316,19 @@ func NewRotateSecretsRequestWithBody(server string, id openapi_types.UUID, param
 	return req, nil
 }
 
-// NewTestWebhookRequest constructs an http.Request for the TestWebhook method
-func NewTestWebhookRequest(server string, id openapi_types.UUID, params *TestWebhookParams) (*http.Request, error) {
+// NewTestWebhookRequest calls the generic TestWebhook builder with application/json body
+func NewTestWebhookRequest(server string, id openapi_types.UUID, params *TestWebhookParams, body TestWebhookJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTestWebhookRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewTestWebhookRequestWithBody constructs an http.Request for the TestWebhook method, with any body, and a specified content type
+func NewTestWebhookRequestWithBody(server string, id openapi_types.UUID, params *TestWebhookParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -6280,10 +6353,12 @@ func NewTestWebhookRequest(server string, id openapi_types.UUID, params *TestWeb
 		return nil, err
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
 
@@ -6826,14 +6901,23 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
 	RotateSecretsWithResponse(ctx context.Context, id openapi_types.UUID, params *RotateSecretsParams, body RotateSecretsJSONRequestBody, reqEditors ...RequestEditorFn) (*RotateSecretsResponse, error)
 
-	// TestWebhookWithResponse Send a test
+	// TestWebhookWithBodyWithResponse Send a test
 	//
-	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
+	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
-	TestWebhookWithResponse(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
+	TestWebhookWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
+
+	// TestWebhookWithResponse Send a test
+	//
+	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+	TestWebhookWithResponse(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, body TestWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error)
 }
 
 type HealthResponse struct {
@@ -10371,12 +10455,20 @@ type TestWebhookResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *TestResult
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
 	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
 	ApplicationproblemJSON401 *Problem
 	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
 	ApplicationproblemJSON403 *Problem
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
@@ -10392,6 +10484,11 @@ func (r TestWebhookResponse) GetJSON200() *TestResult {
 	return r.JSON200
 }
 
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
 // GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
 func (r TestWebhookResponse) GetApplicationproblemJSON401() *Problem {
 	return r.ApplicationproblemJSON401
@@ -10405,6 +10502,21 @@ func (r TestWebhookResponse) GetApplicationproblemJSON403() *Problem {
 // GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
 func (r TestWebhookResponse) GetApplicationproblemJSON404() *Problem {
 	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -11231,15 +11343,30 @@ func (c *ClientWithResponses) RotateSecretsWithResponse(ctx context.Context, id 
 	return ParseRotateSecretsResponse(rsp)
 }
 
-// TestWebhookWithResponse Send a test
+// TestWebhookWithBodyWithResponse Send a test
 //
-// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.
+// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
 //
-// Returns a wrapper object for the known response body format(s).
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
-func (c *ClientWithResponses) TestWebhookWithResponse(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error) {
-	rsp, err := c.TestWebhook(ctx, id, params, reqEditors...)
+func (c *ClientWithResponses) TestWebhookWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error) {
+	rsp, err := c.TestWebhookWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestWebhookResponse(rsp)
+}
+
+// TestWebhookWithResponse Send a test
+//
+// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
+func (c *ClientWithResponses) TestWebhookWithResponse(ctx context.Context, id openapi_types.UUID, params *TestWebhookParams, body TestWebhookJSONRequestBody, reqEditors ...RequestEditorFn) (*TestWebhookResponse, error) {
+	rsp, err := c.TestWebhook(ctx, id, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -14327,6 +14454,13 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14347,6 +14481,27 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest Problem

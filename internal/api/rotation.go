@@ -173,3 +173,49 @@ func (in *rotateSecretsInput) rotate(secrets *hook.Secrets) error {
 	}
 	return &hook.InvalidError{Fields: []hook.FieldError{{Field: "body.action", Message: "is required"}}}
 }
+
+// TestSecret is what a test is signed with, in the API's JSON.
+type TestSecret string
+
+// The secrets of a test.
+const (
+	testCurrent TestSecret = "current"
+	testNext    TestSecret = "next"
+)
+
+// Schema returns the secrets of a test.
+func (TestSecret) Schema(r huma.Registry) *huma.Schema {
+	return enum(r, "TestSecret", "current: as every POST is signed now, with all valid secrets; next: with the next secret alone, as if it was promoted.",
+		[]TestSecret{testCurrent, testNext})
+}
+
+// TestDraft is the body of a test.
+type TestDraft struct {
+	Secret optional[TestSecret] `json:"secret,omitzero" doc:"current when absent."`
+}
+
+// testInput is a test of a webhook.
+type testInput struct {
+	WebhookTarget
+	draft TestDraft
+}
+
+// Resolve reads the body.
+func (in *testInput) Resolve(ctx huma.Context) []error {
+	wrong := in.request.Resolve(ctx)
+	return append(wrong, in.read(ctx, &in.draft, func() []hook.FieldError { return nil })...)
+}
+
+// tried returns the webhook as the test needs it.
+func (in *testInput) tried(w *hook.Webhook) (*hook.Webhook, error) {
+	if in.draft.Secret.value != testNext {
+		return w, nil
+	}
+	secrets, err := w.Secrets.Trial()
+	if err != nil {
+		return nil, err
+	}
+	trial := *w
+	trial.Secrets = secrets
+	return &trial, nil
+}

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -24,11 +25,13 @@ func (c *contract) rotation(t *testing.T, webhook string) {
 	if !strings.HasPrefix(text(made, "secret"), "whsec_") {
 		t.Errorf("a next secret that was made: %v", made["secret"])
 	}
+	c.good(200, "POST", "/v1/webhooks/"+webhook+"/test", `{"secret":"next"}`)
 	promoted := c.good(200, "POST", path, `{"action":"promote"}`)
 	until, err := time.Parse(time.RFC3339, text(promoted, "secrets", "previousUntil"))
 	if left := time.Until(until); err != nil || left < 23*time.Hour || left > 24*time.Hour || text(promoted, "secrets", "next") != "false" {
 		t.Errorf("promote: %v", promoted)
 	}
+	c.bad(409, "POST", "/v1/webhooks/"+webhook+"/test", `{"secret":"next"}`)
 	for name, shown := range map[string]map[string]any{"promote": promoted, "GET": c.good(200, "GET", "/v1/webhooks/"+webhook, ``)} {
 		if _, ok := shown["secret"]; ok || text(shown, "secrets", "previousUntil") != text(promoted, "secrets", "previousUntil") {
 			t.Errorf("%s shows a secret, or another time: %v", name, shown)
@@ -80,7 +83,7 @@ func TestRotationOnce(t *testing.T) {
 	path := "/v1/webhooks/" + h.secretive() + "/secrets"
 	first := h.call("POST", path, `{"action":"next"}`, "Idempotency-Key", "next")
 	again := h.call("POST", path, `{"action":"next"}`, "Idempotency-Key", "next")
-	if first.status != 200 || again.header.Get("Idempotency-Replayed") != "true" || string(first.body) != string(again.body) {
+	if first.status != 200 || again.header.Get("Idempotency-Replayed") != "true" || !bytes.Equal(first.body, again.body) {
 		t.Errorf("first %d %s, then %d %s", first.status, first.body, again.status, again.body)
 	}
 }

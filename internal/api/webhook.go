@@ -366,13 +366,16 @@ func rowTestWebhook() row {
 		id: "testWebhook", tag: "webhooks", summary: "Send a test",
 		about: "Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with " +
 			"Hookswitch-Test: true, once, and answers what the receiver said. " +
-			"Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test.",
-		status: http.StatusOK, answer: TestResult{},
+			"Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.",
+		status: http.StatusOK, answer: TestResult{}, body: TestDraft{}, optional: true, thorough: true, errors: []int{http.StatusConflict},
 	}
 }
 
-func (s *Server) testWebhook(ctx context.Context, in *WebhookTarget) (*answer, error) {
+func (s *Server) testWebhook(ctx context.Context, in *testInput) (*answer, error) {
 	w, err := s.store.Webhook(ctx, in.center.Number, in.ID)
+	if err == nil {
+		w, err = in.tried(w)
+	}
 	if err != nil {
 		return nil, err
 	}

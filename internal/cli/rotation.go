@@ -17,6 +17,7 @@ const rotationLong = `Rotate the app secret of a webhook without a POST that its
                Adds the next secret and shows it, once. From now on webhook-signature carries a signature with each of the two;
                X-Hub-Signature and X-Hub-Signature-256 stay with the current one.
   2. receiver  Accepts both secrets (Secrets of the Go package receiver, or "hookswitch listen" with --secret-file twice).
+               "hookswitch webhooks test --next-secret ID" shows whether it does.
                One that looks at webhook-signature alone may switch to the new secret instead, from a minute after step 1 until step 5.
   3. sender    hookswitch webhooks secrets promote ID
                The next secret is the current one now. The one before goes on signing webhook-signature for --keep-previous.
@@ -116,6 +117,15 @@ up; a receiver that has switched to it refuses everything from here on.`,
 		}
 		return step, nil
 	})
+}
+
+// testDraft is the body of a test.
+func testDraft(next bool) client.TestDraft {
+	if !next {
+		return client.TestDraft{}
+	}
+	secret := client.TestSecretNext
+	return client.TestDraft{Secret: &secret}
 }
 
 // rotationOf says where the rotation of a webhook's secret is.

@@ -310,9 +310,12 @@ func (a *app) testWebhook(c *connection) *cobra.Command {
 		Use: "test", Short: "Send one signed test to a webhook, and show what it said",
 		Long: `Send one signed STARTED of a made-up interaction, or a made-up notice where the webhook is for notices, with
 Hookswitch-Test: true, once, and show what the receiver answered. The exit code is 0 only when the receiver acknowledged, and 1
-when the test was made and the receiver did not.`,
+when the test was made and the receiver did not.
+
+With --next-secret everything is signed with the next secret alone, as after its promotion: it shows whether the receiver knows it.`,
 		Example: "  hookswitch webhooks test 0190a1b2-0000-7000-8000-000000000000",
 	}
+	next := cmd.Flags().Bool("next-secret", false, "sign with the next secret, before it is promoted")
 	var asJSON bool
 	jsonFlag(cmd, &asJSON)
 	cmd.Use += " webhook-id"
@@ -326,7 +329,7 @@ when the test was made and the receiver did not.`,
 		if err != nil {
 			return err
 		}
-		raw, err := c.ask(func() (*http.Response, error) { return api.TestWebhook(cmd.Context(), id, nil) })
+		raw, err := c.ask(func() (*http.Response, error) { return api.TestWebhook(cmd.Context(), id, nil, testDraft(*next)) })
 		if err != nil {
 			return err
 		}

@@ -92,3 +92,11 @@ func (s *Secrets) CancelNext() error {
 func (s *Secrets) PreviousEnded(now time.Time) bool {
 	return !s.Previous.IsZero() && !now.Before(s.PreviousUntil)
 }
+
+// Trial returns the secrets of a POST that shows what the promotion would bring: all its signatures are made with the next secret.
+func (s *Secrets) Trial() (Secrets, error) {
+	if s.Next.IsZero() {
+		return Secrets{}, &ConflictError{Verb: "test with the next secret", State: "that there is none", Detail: "add one first (action next)"}
+	}
+	return Secrets{Current: s.Next}, nil
+}
