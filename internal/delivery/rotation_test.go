@@ -59,12 +59,18 @@ func (r *rotation) add(t *rapid.T) {
 	}
 	r.made++
 	next := hook.NewSecret(strings.Repeat(string(rune('a'+r.made%26)), 16+r.made/26))
-	if !s.Previous.IsZero() && rapid.Bool().Draw(t, "back") {
+	if r.canReturn() && rapid.Bool().Draw(t, "back") {
 		next = s.Previous
-	} else {
-		r.added[next.Reveal()] = r.now
 	}
+	r.added[next.Reveal()] = r.now
 	r.change(t, func(s *hook.Secrets) error { return s.AddNext(next) })
+}
+
+// canReturn reports whether the previous secret can be added again: not when it ends for the node that follows late before that hears of it, while
+// the second receiver still counts on it.
+func (r *rotation) canReturn() bool {
+	s := r.secrets()
+	return !s.Previous.IsZero() && (r.only != s.Previous.Reveal() || s.PreviousUntil.Sub(r.now) > nodesFollow)
 }
 
 func (r *rotation) cancel(t *rapid.T) {
