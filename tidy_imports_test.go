@@ -59,7 +59,7 @@ func law() []house {
 			own:    []string{"internal/store", "internal/hook", "interaction"},
 			others: []string{
 				"github.com/danielgtaylor/huma/v2", "github.com/swaggest/swgui",
-				"github.com/google/uuid", "github.com/prometheus/client_golang",
+				"github.com/google/uuid", "github.com/prometheus/client_golang", "golang.org/x/time",
 			},
 		},
 		{folder: "internal/console", own: []string{"internal/store", "internal/hook", "interaction"}},

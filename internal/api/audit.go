@@ -65,7 +65,7 @@ func (in *listAuditInput) Resolve(ctx huma.Context) []error {
 
 func rowListAudit() row {
 	return row{
-		id: "listAudit", tag: "audit", summary: "Read who changed what",
+		id: "listAudit", tag: "audit", needs: hook.PermitAdmin, summary: "Read who changed what",
 		about: "Newest first. Every change to webhooks, secrets, keys and contact centres and every replay, logged in the transaction that " +
 			"makes it; what was refused or changed nothing is not logged. before and after have the names of this API. Secrets and keys " +
 			"are never in them; of headers of a webhook's own and of the query of its URL only the names are, and *** (changed) stands " +
@@ -77,7 +77,7 @@ func rowListAudit() row {
 func (s *Server) listAudit(ctx context.Context, in *listAuditInput) (*answer, error) {
 	center := in.center
 	if in.Scope == scopeServer {
-		if in.by.Center != serverCenter {
+		if !installationAdmin(&in.by) {
 			return nil, newProblem(http.StatusForbidden, "the scope server is for an admin key")
 		}
 		center = hook.ContactCenter{Number: serverCenter}
@@ -106,7 +106,7 @@ func showAuditEntry(e *store.AuditEntry, center hook.ContactCenterID) AuditEntry
 // actor is who makes the call, for the audit log: the key and the address that the request came from, which behind a proxy is the
 // proxy's. What a header says about the address is anybody's word.
 func (c *call) actor() hook.Actor {
-	a := c.by.Actor()
+	a := c.by.Actor
 	if from, err := netip.ParseAddrPort(c.r.RemoteAddr); err == nil {
 		a += hook.Actor(" from " + from.Addr().Unmap().WithZone("").String())
 	}

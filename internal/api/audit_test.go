@@ -47,7 +47,20 @@ func (h *harness) changes() map[string]func() (path, body string) {
 		h.exhaust(5)
 		return "/v1/replays/" + text(h.must(202, "POST", "/v1/replays", `{"webhookId":"`+webhook+`",`+longRange+`,"rate":1}`), "id") + rest
 	}
+	keyed := func(rest string) string {
+		return "/v1/keys/" + text(h.must(201, "POST", "/v1/keys", `{"name":"audited","permissions":["webhooks"]}`), "id") + rest
+	}
 	return map[string]func() (path, body string){
+		"POST /v1/keys":              func() (string, string) { return "/v1/keys", `{"name":"audited","permissions":["webhooks"]}` },
+		"PATCH /v1/keys/{id}":        func() (string, string) { return keyed(""), `{"name":"changed"}` },
+		"DELETE /v1/keys/{id}":       func() (string, string) { return keyed(""), "" },
+		"POST /v1/keys/{id}/disable": func() (string, string) { return keyed("/disable"), "" },
+		"POST /v1/keys/{id}/expire":  func() (string, string) { return keyed("/expire"), "" },
+		"POST /v1/keys/{id}/enable": func() (string, string) {
+			path := keyed("")
+			h.must(200, "POST", path+"/disable", "")
+			return path + "/enable", ""
+		},
 		"POST /v1/interactions": func() (string, string) { return "/v1/interactions", `{"mediaType":"chat","subtype":"SMS"}` },
 		"POST /v1/interactions/batch": func() (string, string) {
 			return "/v1/interactions/batch", `{"changes":[{"op":"create","mediaType":"chat","subtype":"SMS"}]}`

@@ -1,13 +1,16 @@
 package api
 
 import (
-	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
@@ -18,24 +21,66 @@ const (
 	keyBytesMax = 1_024
 )
 
-// access is who may call a route.
+// access is whom a route is for, beside the permission that its row says it needs.
 type access uint8
 
 const (
-	// forCenter routes are for a key of the contact centre, or an admin key that speaks for it. It is the zero value, so
-	// that a row of the route table that says nothing asks for a key.
+	// forCenter routes are about one contact centre: the caller's, or the one that x-ccid names. It is the zero value, so that a row of
+	// the route table that says nothing asks for a key and must name a permission.
 	forCenter access = iota
-	// forAdmin routes are for an admin key; they are about the installation and look at no x-ccid.
-	forAdmin
+	// forNamed routes are about the contact centre that their path names.
+	forNamed
+	// forInstallation routes are about all contact centres and look at no x-ccid: for callers that belong to none and are admins.
+	forInstallation
 	// open routes are for everybody.
 	open
 )
 
+// permission is what a caller must have: the row's own, or admin for the installation; it is empty for open routes.
+func (r *row) permission() hook.Permission {
+	if r.access == forInstallation {
+		return hook.PermitAdmin
+	}
+	return r.needs
+}
+
+// undecided says why a row does not tell who may call its route, or nothing.
+func (r *row) undecided() string {
+	switch {
+	case (r.access == open || r.access == forInstallation) && r.needs != "":
+		return "is open or for the installation, and yet needs a permission"
+	case (r.access == forCenter || r.access == forNamed) && !slices.Contains(hook.Permissions(), r.needs):
+		return "says neither which permission it needs nor that it is open or for the installation"
+	default:
+		return ""
+	}
+}
+
+// permits reports whether a caller may call a route that needs a permission. A route that reads interactions of every media type is also
+// for those who may read one: it shows them no others.
+func permits(by *hook.Caller, needs hook.Permission) bool {
+	switch needs {
+	case hook.PermitInteractionsRead:
+		return slices.ContainsFunc(interaction.MediaTypes(), by.MayRead)
+	case hook.PermitInteractionsReadChat:
+		return by.MayRead(interaction.MediaChat)
+	case hook.PermitInteractionsReadEmail:
+		return by.MayRead(interaction.MediaEmail)
+	default:
+		return by.May(needs)
+	}
+}
+
+// mayRead returns the media types whose interactions a caller may read.
+func mayRead(by *hook.Caller) []interaction.MediaType {
+	return slices.DeleteFunc(interaction.MediaTypes(), func(m interaction.MediaType) bool { return !by.MayRead(m) })
+}
+
 // admit is the middleware of every route that is not open.
-func (s *Server) admit(a access) func(huma.Context, func(huma.Context)) {
+func (s *Server) admit(r *row) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		c := callOf(ctx)
-		if err := s.authenticate(c, a); err != nil {
+		if err := s.authorise(c, r); err != nil {
 			c.send(nil, err)
 			return
 		}
@@ -43,29 +88,25 @@ func (s *Server) admit(a access) func(huma.Context, func(huma.Context)) {
 	}
 }
 
-// authenticate finds the key and the contact centre that the call speaks for. Keys are looked up by their hash, so no
-// comparison takes longer the more of a key was guessed.
-func (s *Server) authenticate(c *call, a access) error {
-	text := keyText(c.r.Header)
-	if text == "" {
-		return unauthorised("a key is needed: send it in x-api-key or as Authorization: Bearer")
+// authorise finds who calls, whether that may, and the contact centre that the call is about.
+func (s *Server) authorise(c *call, r *row) (err error) {
+	if c.by, err = s.caller(c.r); err != nil {
+		return err
 	}
-	if len(text) > keyBytesMax {
-		return unauthorised("the key is not valid")
+	switch {
+	case r.access == forInstallation && !installationAdmin(&c.by):
+		return newProblem(http.StatusForbidden, "this is for an admin key")
+	case !permits(&c.by, r.permission()):
+		return newProblem(http.StatusForbidden, "the key lacks the permission "+string(r.needs))
+	case r.access == forInstallation:
+		return nil
 	}
-	key, ok := s.store.KeyByHash(sha256.Sum256([]byte(text)))
-	if !ok {
-		return unauthorised("the key is not valid")
-	}
-	c.by = key
 	named := hook.ContactCenterID(c.r.Header.Get(headerCenter))
 	switch {
-	case a == forAdmin && key.Center != 0:
-		return newProblem(http.StatusForbidden, "this is for an admin key")
-	case a == forAdmin:
+	case c.by.Center != 0:
+		return s.speakForOwn(c, c.by.Center, named)
+	case r.access == forNamed:
 		return nil
-	case key.Center != 0:
-		return s.speakForOwn(c, key.Center, named)
 	case named == "":
 		named = hook.DefaultContactCenter
 	}
@@ -75,6 +116,56 @@ func (s *Server) authenticate(c *call, a access) error {
 	}
 	c.center = center
 	return nil
+}
+
+// installationAdmin reports whether a caller may administer the installation.
+func installationAdmin(by *hook.Caller) bool { return by.Center == 0 && by.May(hook.PermitAdmin) }
+
+// caller finds who makes a request. A right key is let in by what is in memory, whatever else came from its address; only a text that is
+// not known there is limited, and looked for in the database. What else can show who calls belongs here, before that look: a bearer
+// token that has not the form of a key.
+func (s *Server) caller(r *http.Request) (hook.Caller, error) {
+	text := keyText(r.Header)
+	if text == "" {
+		s.failures.count(failureMissing)
+		return hook.Caller{}, unauthorised("a key is needed: send it in x-api-key or as Authorization: Bearer")
+	}
+	if len(text) > keyBytesMax {
+		text = text[:keyBytesMax] // no key is so long; it is looked for as any other
+	}
+	now, proof := s.clock(), hook.ProofOf(text)
+	by, err := s.store.CallerOf(proof, now)
+	if err == nil {
+		return by, nil
+	}
+	if wait := s.failures.take(r.RemoteAddr, now); wait > 0 {
+		return hook.Caller{}, tooManyFailures(wait)
+	}
+	if by, err = s.store.FindCaller(proof, now); err == nil {
+		return by, nil
+	}
+	return hook.Caller{}, s.refused(err)
+}
+
+// refused is the answer to a key that opens nothing. Only who has shown its right text is told more than that.
+func (s *Server) refused(err error) *Problem {
+	var ended *hook.KeyEndedError
+	switch {
+	case !errors.As(err, &ended):
+		s.failures.count(failureWrong)
+		return unauthorised("the key is not valid")
+	case ended.ExpiredAt.IsZero():
+		s.failures.count(failureDisabled)
+	default:
+		s.failures.count(failureExpired)
+	}
+	return unauthorised(ended.Error())
+}
+
+func tooManyFailures(wait time.Duration) *Problem {
+	seconds := int((wait + time.Second - 1) / time.Second)
+	return newProblem(http.StatusTooManyRequests, "too many wrong keys came from this address; a right one is always let in").
+		with("Retry-After", fmt.Sprint(seconds))
 }
 
 func (s *Server) speakForOwn(c *call, own hook.ContactCenterNumber, named hook.ContactCenterID) error {

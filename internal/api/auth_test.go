@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,7 +19,7 @@ func openRoutes() map[string]bool {
 
 // TestEveryRouteAsksForAKey walks the document, so that no route can be forgotten.
 func TestEveryRouteAsksForAKey(t *testing.T) {
-	h := start(t)
+	h, address := start(t), 0
 	for _, o := range operations(t, h) {
 		path := strings.NewReplacer("{id}", someID, "{sessionId}", someID, "{interactionId}", someID).Replace(o.path)
 		open := openRoutes()[o.method+" "+o.path]
@@ -31,6 +32,8 @@ func TestEveryRouteAsksForAKey(t *testing.T) {
 		} {
 			r := httptest.NewRequest(o.method, path, strings.NewReader("{}"))
 			r.Header.Set(header[0], header[1])
+			address++ // each from another one, so that none is wrong too often
+			r.RemoteAddr = fmt.Sprintf("192.0.%d.%d:1", address/256, address%256)
 			got := h.do(r)
 			if open {
 				if got.status != http.StatusOK {

@@ -184,7 +184,7 @@ func (in *changesInput) readOne(text json.RawMessage, at string) (change hook.Ch
 
 func (s *Server) rowChangeInteractions() row {
 	return row{
-		id: "changeInteractions", tag: "interactions", summary: "Make up to 1,000 changes in one request",
+		id: "changeInteractions", tag: "interactions", needs: hook.PermitInteractionsWrite, summary: "Make up to 1,000 changes in one request",
 		about: "Each change is judged alone: one that is refused leaves the others as they are, and its result has the problem that a " +
 			"request of its own would have got. Changes of one interaction are made in their order. All that are made are committed together.",
 		status: http.StatusOK, answer: ChangeResults{}, body: Changes{}, bodyBytesMax: batchBodyBytesMax, reads: s.divideBatch,

@@ -32,8 +32,8 @@ type call struct {
 	r      *http.Request
 	now    time.Time
 	center hook.ContactCenter
-	// by is the key that makes the call, on routes that are not open.
-	by store.Key
+	// by is who makes the call, on routes that are not open.
+	by hook.Caller
 	// key is the Idempotency-Key, or empty.
 	key  string
 	body []byte

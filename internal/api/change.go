@@ -129,7 +129,7 @@ func (in *stopInput) Resolve(ctx huma.Context) []error {
 // rowChange is a row of a change to one interaction.
 func rowChange(id, summary, about string, body any) row {
 	return row{
-		id: id, tag: "interactions", summary: summary, about: about,
+		id: id, tag: "interactions", needs: hook.PermitInteractionsWrite, summary: summary, about: about,
 		status: http.StatusOK, answer: Interaction{}, body: body, errors: []int{http.StatusConflict},
 	}
 }

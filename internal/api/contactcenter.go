@@ -101,7 +101,7 @@ func (in *createContactCenterInput) Resolve(ctx huma.Context) []error {
 
 func rowCreateContactCenter() row {
 	return row{
-		id: "createContactCenter", tag: "contact centres", summary: "Create a contact centre", access: forAdmin,
+		id: "createContactCenter", tag: "contact centres", summary: "Create a contact centre", access: forInstallation,
 		about: "For an admin key. A used id is a conflict.", status: http.StatusCreated, answer: ContactCenter{},
 		body: ContactCenterDraft{}, errors: []int{http.StatusConflict},
 	}
@@ -118,7 +118,7 @@ func (s *Server) createContactCenter(ctx context.Context, in *createContactCente
 
 func rowListContactCenters() row {
 	return row{
-		id: "listContactCenters", tag: "contact centres", summary: "List the contact centres", access: forAdmin,
+		id: "listContactCenters", tag: "contact centres", summary: "List the contact centres", access: forInstallation,
 		about: "For an admin key. All of them: they are few.", status: http.StatusOK, answer: ContactCenterList{},
 	}
 }
@@ -141,6 +141,15 @@ type ContactCenterTarget struct {
 	ID string `path:"id" maxLength:"64" doc:"The contact centre's id."`
 }
 
+// find returns the contact centre, if it is the caller's or the caller belongs to none. Another one does not exist for the caller.
+func (t *ContactCenterTarget) find() (hook.ContactCenter, error) {
+	c, err := t.server.store.ReadContactCenter(hook.ContactCenterID(t.ID))
+	if err == nil && t.by.Center != 0 && t.by.Center != c.Number {
+		err = hook.ErrNotFound
+	}
+	return c, t.missing(err)
+}
+
 // missing says of an error that there is no such contact centre, where it says that there is no such record in one.
 func (t *ContactCenterTarget) missing(err error) error {
 	if errors.Is(err, hook.ErrNotFound) {
@@ -151,15 +160,15 @@ func (t *ContactCenterTarget) missing(err error) error {
 
 func rowGetContactCenter() row {
 	return row{
-		id: "getContactCenter", tag: "contact centres", summary: "Read a contact centre", access: forAdmin,
-		about: "For an admin key.", status: http.StatusOK, answer: ContactCenter{}, errors: []int{http.StatusNotFound},
+		id: "getContactCenter", tag: "contact centres", summary: "Read a contact centre", access: forNamed, needs: hook.PermitAdmin,
+		about: "For an admin key, and for a key of the contact centre itself that has the permission admin.", status: http.StatusOK, answer: ContactCenter{}, errors: []int{http.StatusNotFound},
 	}
 }
 
 func (s *Server) getContactCenter(_ context.Context, in *ContactCenterTarget) (*answer, error) {
-	c, err := s.store.ReadContactCenter(hook.ContactCenterID(in.ID))
+	c, err := in.find()
 	if err != nil {
-		return nil, in.missing(err)
+		return nil, err
 	}
 	return done(http.StatusOK, s.showContactCenter(c))
 }
@@ -174,7 +183,7 @@ type updateContactCenterInput struct {
 func (in *updateContactCenterInput) Resolve(ctx huma.Context) []error {
 	wrong := in.request.Resolve(ctx)
 	return append(wrong, in.read(ctx, &in.patch, func() []hook.FieldError {
-		now, err := in.server.store.ReadContactCenter(hook.ContactCenterID(in.ID))
+		now, err := in.find()
 		if err != nil { // the handler will meet the same
 			return nil
 		}
@@ -199,14 +208,17 @@ func (in *updateContactCenterInput) merge(c *hook.ContactCenter) error {
 
 func rowUpdateContactCenter() row {
 	return row{
-		id: "updateContactCenter", tag: "contact centres", summary: "Change a contact centre's settings", access: forAdmin,
-		about: "For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, " +
+		id: "updateContactCenter", tag: "contact centres", summary: "Change a contact centre's settings", access: forNamed, needs: hook.PermitAdmin,
+		about: "For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, " +
 			"retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.",
 		status: http.StatusOK, answer: ContactCenter{}, body: ContactCenterPatch{}, thorough: true, errors: []int{http.StatusNotFound},
 	}
 }
 
 func (s *Server) updateContactCenter(ctx context.Context, in *updateContactCenterInput) (*answer, error) {
+	if _, err := in.find(); err != nil {
+		return nil, err
+	}
 	c, err := s.store.UpdateContactCenter(ctx, in.now, hook.ContactCenterID(in.ID), in.merge)
 	if err != nil {
 		return nil, in.missing(err)

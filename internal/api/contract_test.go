@@ -124,6 +124,7 @@ func TestContract(t *testing.T) {
 	c.deliveries(t, hookID)
 	c.notices(t, hookID)
 	c.replays(t, hookID)
+	c.keys(t)
 	c.rest(t)
 	for _, o := range operations(t, h) {
 		pattern := o.method + " " + o.path
@@ -339,6 +340,7 @@ type operation struct {
 	OperationID  string
 	Tags         []string
 	Responses    map[string]json.RawMessage
+	Permission   string `json:"x-permission"`
 }
 
 // operations walks the document that the server serves.

@@ -111,7 +111,7 @@ func (in *listDeliveriesInput) filter() store.DeliveryFilter {
 
 func rowListDeliveries() row {
 	return row{
-		id: "listDeliveries", tag: "deliveries", summary: "List deliveries", status: http.StatusOK, answer: DeliveryList{},
+		id: "listDeliveries", tag: "deliveries", needs: hook.PermitDeliveries, summary: "List deliveries", status: http.StatusOK, answer: DeliveryList{},
 		about: "Newest first; all filters can be combined. status and failure look at all attempts of a delivery, not only at the last. " + aboutShortPages,
 	}
 }
@@ -137,7 +137,7 @@ type deliveryInput struct {
 
 func rowGetDelivery() row {
 	return row{
-		id: "getDelivery", tag: "deliveries", summary: "Read a delivery with all its attempts", about: "Also after its webhook was deleted.",
+		id: "getDelivery", tag: "deliveries", needs: hook.PermitDeliveries, summary: "Read a delivery with all its attempts", about: "Also after its webhook was deleted.",
 		status: http.StatusOK, answer: Delivery{},
 	}
 }
@@ -152,7 +152,7 @@ func (s *Server) getDelivery(ctx context.Context, in *deliveryInput) (*answer, e
 
 func rowReplayDelivery() row {
 	return row{
-		id: "replayDelivery", tag: "deliveries", summary: "Deliver again",
+		id: "replayDelivery", tag: "deliveries", needs: hook.PermitDeliveries, summary: "Deliver again",
 		about: "Gives a delivered or exhausted delivery a new budget of attempts; the body and the operation id stay the same. " +
 			"One that is still pending is a conflict.",
 		status: http.StatusAccepted, answer: Delivery{}, errors: []int{http.StatusConflict},

@@ -47,6 +47,7 @@ func (s *Server) config() huma.Config {
 				{Name: "notices", Description: "What operators were told about webhooks that fail."},
 				{Name: "contact centres", Description: "The tenants; for admin keys."},
 				{Name: "audit", Description: "Who changed what."},
+				{Name: "keys", Description: "What callers show to be let in, and what each may do."},
 				{Name: "nexus", Description: "The reads behind every selfUri, as the original answers them."},
 				{Name: "operation", Description: "For those who run the server."},
 			},

@@ -81,7 +81,7 @@ func (in *listEventsInput) Resolve(ctx huma.Context) []error {
 
 func rowListEvents() row {
 	return row{
-		id: "listEvents", tag: "events", summary: "Read events in the order in which they were committed",
+		id: "listEvents", tag: "events", needs: hook.PermitEventsRead, summary: "Read events in the order in which they were committed",
 		about: "In one order for all readers, in which nothing ever appears behind a cursor that was given: keep the last nextCursor, and nothing is " +
 			"missed that is still kept. An event that was removed since is passed over. With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of " +
 			"server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end, and Last-Event-ID goes on with it. " +

@@ -164,7 +164,7 @@ func (in *createInteractionInput) Resolve(ctx huma.Context) []error {
 
 func rowCreateInteraction() row {
 	return row{
-		id: "createInteraction", tag: "interactions", summary: "Create an interaction",
+		id: "createInteraction", tag: "interactions", needs: hook.PermitInteractionsWrite, summary: "Create an interaction",
 		about: "With a queue it is created and submitted in one transaction, and STARTED is emitted. Without one it is NEW, " +
 			"and nothing is emitted before the submit. An id that is used already is a conflict.",
 		status: http.StatusCreated, answer: Interaction{}, body: InteractionDraft{}, errors: []int{http.StatusConflict},
@@ -218,7 +218,7 @@ type interactionInput struct {
 
 func rowGetInteraction() row {
 	return row{
-		id: "getInteraction", tag: "interactions", summary: "Read an interaction", about: "It stays readable after it was stopped, until its retention ends.",
+		id: "getInteraction", tag: "interactions", needs: hook.PermitInteractionsRead, summary: "Read an interaction", about: "It stays readable after it was stopped, until its retention ends.",
 		status: http.StatusOK, answer: Interaction{},
 	}
 }
@@ -227,6 +227,9 @@ func (s *Server) getInteraction(ctx context.Context, in *interactionInput) (*ans
 	i, err := s.store.Interaction(ctx, in.center.Number, in.ID)
 	if err != nil {
 		return nil, err
+	}
+	if !in.by.MayRead(i.Media) { // whether there is such a one is not this caller's to know
+		return nil, hook.ErrNotFound
 	}
 	return s.doneInteraction(http.StatusOK, i, in.center.ID)
 }
@@ -261,7 +264,7 @@ func (in *listInteractionsInput) Resolve(ctx huma.Context) []error {
 
 func (in *listInteractionsInput) filter() store.InteractionFilter {
 	f := store.InteractionFilter{
-		Open: State(in.State) == stateOpen, Media: interaction.MediaType(in.MediaType), Subtype: interaction.Subtype(in.Subtype),
+		Open: State(in.State) == stateOpen, Media: interaction.MediaType(in.MediaType), Readable: mayRead(&in.by), Subtype: interaction.Subtype(in.Subtype),
 		Queue: in.Queue, SessionID: in.SessionID, CreatedAfter: in.CreatedAfter, CreatedBefore: in.CreatedBefore,
 	}
 	if state, ok := hook.ParseState(string(in.State)); ok {
@@ -277,7 +280,7 @@ func (in *listInteractionsInput) filter() store.InteractionFilter {
 
 func rowListInteractions() row {
 	return row{
-		id: "listInteractions", tag: "interactions", summary: "List interactions", status: http.StatusOK, answer: InteractionList{},
+		id: "listInteractions", tag: "interactions", needs: hook.PermitInteractionsRead, summary: "List interactions", status: http.StatusOK, answer: InteractionList{},
 		about: "Newest first. With state=open and olderThan it finds what was begun and never stopped. " + aboutShortPages,
 	}
 }

@@ -25,6 +25,7 @@ const (
 	codeCenter       = "INVALID_CONTACT_CENTER"
 	codeNotFound     = "NOT_FOUND"
 	codeMethod       = "METHOD_NOT_ALLOWED"
+	codeTooMany      = "TOO_MANY_REQUESTS"
 	codeUnavailable  = "SERVICE_UNAVAILABLE"
 	codeInternal     = "INTERNAL_ERROR"
 )
@@ -39,7 +40,7 @@ type NexusAnswer struct {
 
 // NexusStatus is the outcome within the envelope.
 type NexusStatus struct {
-	Code    string `json:"code" doc:"SUCCESS, INVALID_PARAMETER, INVALID_SESSION, UNAUTHORIZED, FORBIDDEN, INVALID_CONTACT_CENTER, NOT_FOUND, METHOD_NOT_ALLOWED, SERVICE_UNAVAILABLE or INTERNAL_ERROR."`
+	Code    string `json:"code" doc:"SUCCESS, INVALID_PARAMETER, INVALID_SESSION, UNAUTHORIZED, FORBIDDEN, INVALID_CONTACT_CENTER, NOT_FOUND, METHOD_NOT_ALLOWED, TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE or INTERNAL_ERROR."`
 	Message string `json:"message"`
 	Detail  string `json:"detail"`
 }
@@ -83,6 +84,8 @@ func nexusCode(p *Problem) string {
 		return codeCenter
 	case http.StatusMethodNotAllowed:
 		return codeMethod
+	case http.StatusTooManyRequests:
+		return codeTooMany
 	case http.StatusServiceUnavailable:
 		return codeUnavailable
 	default:
@@ -110,7 +113,7 @@ func (in *nexusInput) Resolve(ctx huma.Context) []error {
 
 func rowReadChat() row {
 	return row{
-		id: "readChat", tag: "nexus", summary: "Read a chat as the original shows it", about: "What selfUri names for chats.",
+		id: "readChat", tag: "nexus", needs: hook.PermitInteractionsReadChat, summary: "Read a chat as the original shows it", about: "What selfUri names for chats.",
 		status: http.StatusOK, answer: NexusAnswer{}, errors: []int{http.StatusBadRequest},
 	}
 }
@@ -121,7 +124,7 @@ func (s *Server) readChat(ctx context.Context, in *nexusInput) (*answer, error) 
 
 func rowReadEmail() row {
 	return row{
-		id: "readSecureEmail", tag: "nexus", summary: "Read a secure e-mail", about: "What selfUri names for secure e-mails. The original documents no path for them; this one is ours.",
+		id: "readSecureEmail", tag: "nexus", needs: hook.PermitInteractionsReadEmail, summary: "Read a secure e-mail", about: "What selfUri names for secure e-mails. The original documents no path for them; this one is ours.",
 		status: http.StatusOK, answer: NexusAnswer{}, errors: []int{http.StatusBadRequest},
 	}
 }
@@ -148,7 +151,7 @@ func (s *Server) readSession(ctx context.Context, in *nexusInput, media interact
 	} else if err != nil {
 		return nil, err
 	}
-	if i.Media != media || i.SessionID.UUID != session {
+	if i.Media != media || !in.by.MayRead(media) || i.SessionID.UUID != session {
 		return nil, newProblem(http.StatusNotFound, noSession)
 	}
 	shown := s.showInteraction(i, in.center.ID)

@@ -142,7 +142,7 @@ type listNoticesInput struct {
 
 func rowListNotices() row {
 	return row{
-		id: "listNotices", tag: "notices", summary: "List notices",
+		id: "listNotices", tag: "notices", needs: hook.PermitWebhooks, summary: "List notices",
 		about: "What operators were told, newest first, also when no webhook with the purpose notices was there to be told. " +
 			"They are kept as long as interactions are.",
 		status: http.StatusOK, answer: NoticeList{},

@@ -161,7 +161,7 @@ func (in *createReplayInput) Resolve(ctx huma.Context) []error {
 
 func rowCreateReplay() row {
 	return row{
-		id: "createReplay", tag: "replays", summary: "Replay many deliveries of a webhook",
+		id: "createReplay", tag: "replays", needs: hook.PermitDeliveries, summary: "Replay many deliveries of a webhook",
 		about: "Makes the deliveries that match pending again, in the order of their events, in small batches beside all other work. The body and the operation id stay " +
 			"the same, and a FINISHED waits for its STARTED. It survives restarts. A dry run only counts, and is answered with 200 when it is done within three seconds. " +
 			"A contact centre has at most 10 that run or are paused; another one is a conflict.",
@@ -234,7 +234,7 @@ type listReplaysInput struct {
 
 func rowListReplays() row {
 	return row{
-		id: "listReplays", tag: "replays", summary: "List replays", about: "Newest first. The last 1,000 of a contact centre are kept.",
+		id: "listReplays", tag: "replays", needs: hook.PermitDeliveries, summary: "List replays", about: "Newest first. The last 1,000 of a contact centre are kept.",
 		status: http.StatusOK, answer: ReplayList{},
 	}
 }
@@ -261,7 +261,7 @@ type ReplayTarget struct {
 
 func rowGetReplay() row {
 	return row{
-		id: "getReplay", tag: "replays", summary: "Read a replay", about: "How far it is, and what it has done so far.",
+		id: "getReplay", tag: "replays", needs: hook.PermitDeliveries, summary: "Read a replay", about: "How far it is, and what it has done so far.",
 		status: http.StatusOK, answer: Replay{},
 	}
 }
@@ -276,7 +276,7 @@ func (s *Server) getReplay(ctx context.Context, in *ReplayTarget) (*answer, erro
 
 // rowSteerReplay is a row of what is asked of a replay.
 func rowSteerReplay(id, summary, about string) row {
-	return row{id: id, tag: "replays", summary: summary, about: about, status: http.StatusOK, answer: Replay{}, errors: []int{http.StatusConflict}}
+	return row{id: id, tag: "replays", needs: hook.PermitDeliveries, summary: summary, about: about, status: http.StatusOK, answer: Replay{}, errors: []int{http.StatusConflict}}
 }
 
 func rowPauseReplay() row {

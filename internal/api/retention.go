@@ -121,17 +121,17 @@ type reportRetentionInput struct {
 
 func rowReportRetention() row {
 	return row{
-		id: "reportRetention", tag: "contact centres", summary: "Report what retention would remove", access: forAdmin,
-		about: "For an admin key. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. " +
+		id: "reportRetention", tag: "contact centres", summary: "Report what retention would remove", access: forNamed, needs: hook.PermitAdmin,
+		about: "For an admin key, and for a key of the contact centre itself that has the permission admin. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. " +
 			"One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.",
 		status: http.StatusOK, answer: RetentionReport{}, errors: []int{http.StatusNotFound},
 	}
 }
 
 func (s *Server) reportRetention(ctx context.Context, in *reportRetentionInput) (*answer, error) {
-	c, err := s.store.ReadContactCenter(hook.ContactCenterID(in.ID))
+	c, err := in.find()
 	if err != nil {
-		return nil, in.missing(err)
+		return nil, err
 	}
 	var tried optional[RetentionDraft]
 	for _, f := range [...]struct {

@@ -9,12 +9,16 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
 // row is what the document says about a route beside its parameters, and who may call it.
 type row struct {
 	id, tag, summary, about string
 	access                  access
+	// needs is the permission that a caller must have; empty for what is open or for the installation.
+	needs hook.Permission
 	// status and answer are those of success; a nil answer has no body. alsoStatus is another one, or zero.
 	status, alsoStatus int
 	answer             any
@@ -40,13 +44,16 @@ type output struct {
 // route registers a handler under a pattern such as "GET /v1/interactions/{id}".
 func route[I any](s *Server, pattern string, r row, handle func(context.Context, *I) (*answer, error)) {
 	method, path, _ := strings.Cut(pattern, " ")
+	if why := r.undecided(); why != "" {
+		panic("the row of " + pattern + " " + why)
+	}
 	op := huma.Operation{
 		Method: method, Path: path, OperationID: r.id, Summary: r.summary, Description: r.about, Tags: []string{r.tag},
 		DefaultStatus: r.status, SkipValidateBody: true, Metadata: map[string]any{metaRow: &r},
 		Responses: s.responses(method, path, &r),
 	}
 	if r.access != open {
-		op.Middlewares = huma.Middlewares{s.admit(r.access)}
+		op.Middlewares = huma.Middlewares{s.admit(&r)}
 	} else {
 		op.Security = []map[string][]string{{}}
 	}
@@ -86,6 +93,7 @@ func describe(_ *huma.OpenAPI, op *huma.Operation) {
 			op.RequestBody.Content[typeMergePatch] = &huma.MediaType{Schema: sh.schema}
 		}
 	}
+	r.describeAccess(op)
 	if r.access == forCenter {
 		op.Parameters = append(op.Parameters, &huma.Param{
 			Name: strings.ToLower(headerCenter), In: "header",
@@ -100,6 +108,29 @@ func describe(_ *huma.OpenAPI, op *huma.Operation) {
 			Schema:      &huma.Schema{Type: huma.TypeString, MinLength: set(1), MaxLength: set(idempotencyKeyBytesMax)},
 		})
 	}
+}
+
+// permissionExtension is where the document says what an operation needs, for programs.
+const permissionExtension = "x-permission"
+
+// describeAccess says in the document who may call a route.
+func (r *row) describeAccess(op *huma.Operation) {
+	needs, text := string(r.needs), "Needs the permission "+string(r.needs)+"."
+	switch {
+	case r.access == open:
+		needs, text = "open", "Needs no key."
+	case r.access == forInstallation:
+		needs, text = "installation", "Needs an admin key."
+	case r.needs == hook.PermitInteractionsRead:
+		text = "Needs the permission interactions:read, or the one of a media type; interactions of other media types are not shown."
+	case r.needs == hook.PermitInteractionsReadChat || r.needs == hook.PermitInteractionsReadEmail:
+		text = "Needs the permission " + needs + ", or interactions:read."
+	}
+	op.Description = strings.TrimSpace(op.Description + "\n\n" + text)
+	if op.Extensions == nil {
+		op.Extensions = map[string]any{}
+	}
+	op.Extensions[permissionExtension] = needs
 }
 
 // responses lists every answer that the route can give.
@@ -145,8 +176,8 @@ func errorsOf(method, path string, r *row) []int {
 	if r.access == open {
 		return all
 	}
-	all = append(all, http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable)
-	if r.access == forCenter {
+	all = append(all, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable)
+	if r.access == forCenter || r.access == forNamed {
 		all = append(all, http.StatusNotFound) // the contact centre, or the record
 	}
 	nexus := strings.HasPrefix(path, nexusPrefix)

@@ -77,8 +77,9 @@ type Server struct {
 	// changes is the shape of one change of a batch.
 	changes *shape
 	// centers remembers contact centres by number (hook.ContactCenterNumber to hook.ContactCenter).
-	centers sync.Map
-	waits   waits
+	centers  sync.Map
+	waits    waits
+	failures *failures
 }
 
 // checks are what the server asks of the process around it: the operator's rules about webhooks, of which those that are nil allow
@@ -120,7 +121,7 @@ func New(o Options) *Server {
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
-	s.metrics = newMetrics(o.Metrics, s)
+	s.metrics, s.failures = newMetrics(o.Metrics, s), newFailures(o.Metrics, s.log)
 	s.huma = humago.New(s.mux, s.config())
 	s.routes()
 	s.serveDocument()
@@ -166,6 +167,15 @@ func (s *Server) routes() {
 	route(s, "PATCH /v1/contact-centers/{id}", rowUpdateContactCenter(), s.updateContactCenter)
 	route(s, "GET /v1/contact-centers/{id}/retention/report", rowReportRetention(), s.reportRetention)
 	route(s, "GET /v1/audit", rowListAudit(), s.listAudit)
+
+	route(s, "POST /v1/keys", rowCreateKey(), s.createKey)
+	route(s, "GET /v1/keys", rowListKeys(), s.listKeys)
+	route(s, "GET /v1/keys/{id}", rowGetKey(), s.getKey)
+	route(s, "PATCH /v1/keys/{id}", rowUpdateKey(), s.updateKey)
+	route(s, "DELETE /v1/keys/{id}", rowDeleteKey(), s.deleteKey)
+	route(s, "POST /v1/keys/{id}/enable", rowEnableKey(), s.enableKey)
+	route(s, "POST /v1/keys/{id}/disable", rowDisableKey(), s.disableKey)
+	route(s, "POST /v1/keys/{id}/expire", rowExpireKey(), s.expireKey)
 
 	route(s, "GET /nexus/v3/chat/sessions/{sessionId}/{interactionId}", rowReadChat(), s.readChat)
 	route(s, "GET /nexus/v3/securemail/{sessionId}/{interactionId}", rowReadEmail(), s.readEmail)

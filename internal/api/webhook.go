@@ -177,7 +177,7 @@ func (in *createWebhookInput) Resolve(ctx huma.Context) []error {
 
 func rowCreateWebhook() row {
 	return row{
-		id: "createWebhook", tag: "webhooks", summary: "Create a webhook",
+		id: "createWebhook", tag: "webhooks", needs: hook.PermitWebhooks, summary: "Create a webhook",
 		about:  "Only this answer shows the secret. A preset is applied before the explicit fields. Events from now on are delivered to it.",
 		status: http.StatusCreated, answer: Webhook{}, body: WebhookDraft{}, thorough: true,
 	}
@@ -223,7 +223,7 @@ type listWebhooksInput struct {
 
 func rowListWebhooks() row {
 	return row{
-		id: "listWebhooks", tag: "webhooks", summary: "List webhooks", about: "Newest first, without secrets; deleted ones are not shown.",
+		id: "listWebhooks", tag: "webhooks", needs: hook.PermitWebhooks, summary: "List webhooks", about: "Newest first, without secrets; deleted ones are not shown.",
 		status: http.StatusOK, answer: WebhookList{},
 	}
 }
@@ -250,7 +250,7 @@ type WebhookTarget struct {
 
 func rowGetWebhook() row {
 	return row{
-		id: "getWebhook", tag: "webhooks", summary: "Read a webhook", about: "Without its secret.", status: http.StatusOK, answer: Webhook{},
+		id: "getWebhook", tag: "webhooks", needs: hook.PermitWebhooks, summary: "Read a webhook", about: "Without its secret.", status: http.StatusOK, answer: Webhook{},
 	}
 }
 
@@ -302,7 +302,7 @@ func (in *updateWebhookInput) merge(w *hook.Webhook) error {
 
 func rowUpdateWebhook() row {
 	return row{
-		id: "updateWebhook", tag: "webhooks", summary: "Change a webhook's settings",
+		id: "updateWebhook", tag: "webhooks", needs: hook.PermitWebhooks, summary: "Change a webhook's settings",
 		about: "A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by " +
 			"field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.",
 		status: http.StatusOK, answer: Webhook{}, body: WebhookPatch{}, thorough: true,
@@ -315,7 +315,7 @@ func (s *Server) updateWebhook(ctx context.Context, in *updateWebhookInput) (*an
 
 func rowDeleteWebhook() row {
 	return row{
-		id: "deleteWebhook", tag: "webhooks", summary: "Delete a webhook",
+		id: "deleteWebhook", tag: "webhooks", needs: hook.PermitWebhooks, summary: "Delete a webhook",
 		about:  "It gets no more deliveries. Its history stays readable until its retention ends.",
 		status: http.StatusNoContent,
 	}
@@ -330,7 +330,7 @@ func (s *Server) deleteWebhook(ctx context.Context, in *WebhookTarget) (*answer,
 
 func rowEnableWebhook() row {
 	return row{
-		id: "enableWebhook", tag: "webhooks", summary: "Enable a webhook", about: "Its open deliveries go out, also those that an open circuit held back. Enabling an enabled one changes nothing else.",
+		id: "enableWebhook", tag: "webhooks", needs: hook.PermitWebhooks, summary: "Enable a webhook", about: "Its open deliveries go out, also those that an open circuit held back. Enabling an enabled one changes nothing else.",
 		status: http.StatusOK, answer: Webhook{},
 	}
 }
@@ -341,7 +341,7 @@ func (s *Server) enableWebhook(ctx context.Context, in *WebhookTarget) (*answer,
 
 func rowDisableWebhook() row {
 	return row{
-		id: "disableWebhook", tag: "webhooks", summary: "Disable a webhook", about: "Its deliveries are kept until it is enabled.",
+		id: "disableWebhook", tag: "webhooks", needs: hook.PermitWebhooks, summary: "Disable a webhook", about: "Its deliveries are kept until it is enabled.",
 		status: http.StatusOK, answer: Webhook{},
 	}
 }
@@ -363,7 +363,7 @@ type TestResult struct {
 
 func rowTestWebhook() row {
 	return row{
-		id: "testWebhook", tag: "webhooks", summary: "Send a test",
+		id: "testWebhook", tag: "webhooks", needs: hook.PermitWebhooks, summary: "Send a test",
 		about: "Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with " +
 			"Hookswitch-Test: true, once, and answers what the receiver said. " +
 			"Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.",

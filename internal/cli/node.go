@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -228,7 +227,7 @@ func (n *node) ensureAdminKey(ctx context.Context) (made string, err error) {
 		var random [32]byte
 		rand.Read(random[:]) // never fails: see crypto/rand
 		made = adminKeyPrefix + base64.RawURLEncoding.EncodeToString(random[:])
-		key = made
+		return made, n.store.MakeAdminKey(ctx, time.Now(), hook.ProofOf(made).Hash)
 	}
-	return made, n.store.SetAdminKey(ctx, time.Now(), sha256.Sum256([]byte(key)))
+	return "", n.store.SetAdminKey(ctx, time.Now(), hook.ProofOf(key).Hash)
 }

@@ -27,7 +27,10 @@ type catalogue struct {
 	ids      map[hook.ContactCenterNumber]hook.ContactCenterID
 	webhooks map[hook.WebhookNumber]*hook.Webhook
 	byCenter map[hook.ContactCenterNumber][]*hook.Webhook // those that exist, in order of their numbers
-	keys     map[[32]byte]Key
+	keys     map[hook.KeyID]*keyEntry
+	// configured is the key whose text may be any; zero where there is none.
+	configured hook.KeyID
+	uses       *keyUses
 }
 
 const (
@@ -127,7 +130,8 @@ func (c *catalogue) load(e engine) error {
 		ids:      map[hook.ContactCenterNumber]hook.ContactCenterID{},
 		webhooks: map[hook.WebhookNumber]*hook.Webhook{},
 		byCenter: map[hook.ContactCenterNumber][]*hook.Webhook{},
-		keys:     map[[32]byte]Key{},
+		keys:     map[hook.KeyID]*keyEntry{},
+		uses:     c.uses,
 	}
 	if err := e.read(selectCatalogue, func(r row) error { return r(&fresh.version, &fresh.circuits) }); err != nil {
 		return fmt.Errorf("read version: %w", err)
@@ -151,7 +155,8 @@ func (c *catalogue) load(e engine) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.version, c.circuits = fresh.version, fresh.circuits
-	c.centers, c.ids, c.webhooks, c.byCenter, c.keys = fresh.centers, fresh.ids, fresh.webhooks, fresh.byCenter, fresh.keys
+	c.centers, c.ids, c.webhooks, c.byCenter = fresh.centers, fresh.ids, fresh.webhooks, fresh.byCenter
+	c.keys, c.configured = fresh.keys, fresh.configured
 	return nil
 }
 

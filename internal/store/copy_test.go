@@ -109,8 +109,10 @@ func fillStore(t testing.TB, e storetest.Engine) *filled {
 func (f *filled) snapshot(t testing.TB, s *storetest.Opened) map[string]any {
 	t.Helper()
 	all := map[string]any{"contact centres": s.ContactCenters()}
-	key, ok := s.KeyByHash([32]byte{7})
-	all["key"] = []any{key, ok}
+	keys, _, err := s.Keys(0, store.Page{})
+	must(t, err)
+	caller, err := s.CallerOf(hook.KeyProof{Hash: [32]byte{7}}, moment())
+	all["key"] = []any{keys, caller, err}
 	for _, c := range s.ContactCenters() {
 		note := func(what string, v ...any) { all[fmt.Sprintf("%s %s %d", c.ID, what, len(all))] = v }
 		for cursor, first := "", true; first || cursor != ""; first = false {
@@ -142,7 +144,7 @@ func (f *filled) snapshot(t testing.TB, s *storetest.Opened) map[string]any {
 		got, _ := s.WebhookByNumber(w.Number)
 		all["webhook "+w.ID.String()] = got
 	}
-	_, err := s.AcceptChanges(t.Context(), theCenter, f.now.Add(time.Minute), f.repeated, onceChanges("the key", 9))
+	_, err = s.AcceptChanges(t.Context(), theCenter, f.now.Add(time.Minute), f.repeated, onceChanges("the key", 9))
 	var answered *store.AnsweredError
 	if !errors.As(err, &answered) {
 		t.Errorf("the repeated request got %v", err)

@@ -108,6 +108,11 @@ func (s *Store) Sabotage(ctx context.Context, reason error) error {
 // PruneAnswers removes the answers that are too old.
 func (s *Store) PruneAnswers(ctx context.Context, now time.Time) { s.pruneAnswers(ctx, now) }
 
+// WriteKeyUses writes when keys were last used.
+func (s *Store) WriteKeyUses(ctx context.Context) {
+	s.writeKeyUses(func(t task) error { return s.committer.commit(ctx, t) })
+}
+
 // Write executes one statement in a transaction of its own, or in a group's.
 func (s *Store) Write(ctx context.Context, text string, args ...any) error {
 	return s.committer.commit(ctx, steps{func(b batch) {

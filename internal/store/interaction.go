@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hookswitch/hookswitch/interaction"
@@ -113,6 +114,8 @@ type InteractionFilter struct {
 	// Open leaves out what is STOPPED.
 	Open      bool
 	Media     interaction.MediaType
+	// Readable, where it is not nil, are the only media types that are shown.
+	Readable  []interaction.MediaType
 	Subtype   interaction.Subtype
 	Queue     string
 	SessionID hook.SessionID
@@ -184,12 +187,25 @@ func (f *InteractionFilter) index(q *selection) {
 	}
 }
 
+// readable leaves out the other media types. Among those is one that never is, so that an empty list shows nothing.
+func (f *InteractionFilter) readable(q *selection) {
+	const never = -1
+	args := []any{never}
+	for _, m := range f.Readable {
+		args = append(args, encode(mediaList(), m))
+	}
+	q.where("i.media IN (%s"+strings.Repeat(", %s", len(args)-1)+")", args...)
+}
+
 func (f *InteractionFilter) apply(q *selection) {
 	if f.State != 0 {
 		q.where("i.state = %s", int64(f.State))
 	}
 	if f.Media != "" {
 		q.where("i.media = %s", encode(mediaList(), f.Media))
+	}
+	if f.Readable != nil && len(f.Readable) < len(interaction.MediaTypes()) {
+		f.readable(q)
 	}
 	if f.Subtype != "" {
 		q.where("i.subtype = %s", encode(subtypeList(), f.Subtype))

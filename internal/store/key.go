@@ -1,161 +1,189 @@
 package store
 
 import (
-	"bytes"
-	"context"
+	"crypto/subtle"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
-// configuredKey is the name of the admin key that the configuration sets, or that the first start made.
-const configuredKey = "configured"
+const (
+	selectKeys statement = `SELECT id, center, name, permissions, enabled, expires_at, used_at, created_at, updated_at FROM api_keys`
+	selectHash statement = `SELECT id, center, name, permissions, enabled, expires_at, used_at, created_at, updated_at, hash FROM api_keys`
+)
 
-// Key is an API key as the store knows it: never the key itself.
-type Key struct {
-	ID hook.UUID
-	// Center is the contact centre that the key belongs to; zero is an admin key.
-	Center    hook.ContactCenterNumber
-	Name      string
-	CreatedAt time.Time
+// keyEntry is a key in memory. It is never written to, only replaced.
+type keyEntry struct {
+	key    hook.Key
+	hash   [32]byte
+	caller hook.Caller
+	use    *keyUse
 }
 
-// Actor is how the audit log names who uses the key.
-func (k Key) Actor() hook.Actor {
-	if k.Center == adminCenter && k.Name == configuredKey {
-		return "admin key"
-	}
-	kind := "key "
-	if k.Center == adminCenter {
-		kind = "admin key "
-	}
-	return hook.Actor(kind + k.Name + " (" + k.ID.String() + ")")
+// scanKey reads a key; more are columns after its own.
+func scanKey(r row, more ...any) (hook.Key, error) {
+	var k hook.Key
+	var permissions string
+	var expires, used, created, updated int64
+	err := r(append([]any{&k.ID.UUID, &k.Center, &k.Name, &permissions, &k.Enabled, &expires, &used, &created, &updated}, more...)...)
+	k.Permissions = hook.ParsePermissions(permissions)
+	k.ExpiresAt, k.UsedAt, k.CreatedAt, k.UpdatedAt = fromMilli(expires), fromMilli(used), fromMilli(created), fromMilli(updated)
+	return k, err
 }
 
 func (c *catalogue) readKeys(e engine) error {
-	return e.read(`SELECT id, center, name, hash, created_at FROM api_keys`, func(r row) error {
-		var k Key
+	return e.read(selectHash, func(r row) error {
 		var hash []byte
-		var created int64
-		err := r(&k.ID, &k.Center, &k.Name, &hash, &created)
-		k.CreatedAt = fromMilli(created)
-		c.keys[[32]byte(hash)] = k
-		return err
+		k, err := scanKey(r, &hash)
+		if err != nil {
+			return err
+		}
+		c.addKey(k, [32]byte(hash))
+		return nil
 	})
 }
 
-// KeyByHash returns the key whose text has the SHA-256 hash. It looks into memory: a hash that an attacker cannot choose
-// freely leaks nothing by the time that a look-up takes. A key that is not there is looked for in the database, where another
-// process may have put it.
-func (s *Store) KeyByHash(hash [32]byte) (Key, bool) {
-	k, ok := s.catalogue.key(hash)
-	if !ok && s.engine.traits().shared {
-		if err := s.freshen(); err != nil {
-			s.options.Log.Warn("looking for a new key failed", "error", err)
-		}
-		k, ok = s.catalogue.key(hash)
+// addKey adds a key. The caller holds the lock or owns the catalogue.
+func (c *catalogue) addKey(k hook.Key, hash [32]byte) {
+	c.keys[k.ID] = &keyEntry{key: k, hash: hash, caller: k.Caller(), use: c.uses.of(k.ID)}
+	if k.Configured() {
+		c.configured = k.ID
 	}
-	return k, ok
 }
 
-func (c *catalogue) key(hash [32]byte) (Key, bool) {
+// putKey shows everybody a key; the hash is that of a new one, or nil for one that is known.
+func (c *catalogue) putKey(k hook.Key, hash *[32]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if hash == nil {
+		known, ok := c.keys[k.ID]
+		if !ok { // it was deleted since
+			return
+		}
+		hash = &known.hash
+	}
+	c.addKey(k, *hash)
+}
+
+func (c *catalogue) dropKey(id hook.KeyID) {
+	c.uses.forget(id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.keys, id)
+	if c.configured == id {
+		c.configured = hook.KeyID{}
+	}
+}
+
+// CallerOf returns who showed a key, by what is in memory, and notes that the key was used. The error is [hook.ErrNoKey], or a
+// [hook.KeyEndedError] for a key that is disabled or has expired. It takes the same time for every text that is wrong: hashes are
+// compared in constant time, and one is compared where the text names no key, too.
+func (s *Store) CallerOf(p hook.KeyProof, now time.Time) (hook.Caller, error) {
+	e := s.catalogue.entry(p)
+	if e == nil {
+		return hook.Caller{}, hook.ErrNoKey
+	}
+	if err := e.key.Ended(now); err != nil {
+		return hook.Caller{}, err
+	}
+	e.use.note(now)
+	return e.caller, nil
+}
+
+// FindCaller is [Store.CallerOf] after a look whether another process has changed the keys, which where there are others is a read of
+// the database.
+func (s *Store) FindCaller(p hook.KeyProof, now time.Time) (hook.Caller, error) {
+	if err := s.freshen(); err != nil {
+		s.options.Log.Warn("looking for a new key failed", "error", err)
+	}
+	return s.CallerOf(p, now)
+}
+
+// entry returns the key whose text has the hash: the one that it names, or the configured one, whose text may be any.
+func (c *catalogue) entry(p hook.KeyProof) *keyEntry {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	k, ok := c.keys[hash]
-	return k, ok
+	var found *keyEntry
+	for _, id := range [...]hook.KeyID{p.ID, c.configured} {
+		var none [32]byte
+		e, ok := c.keys[id]
+		known := &none
+		if ok {
+			known = &e.hash
+		}
+		if subtle.ConstantTimeCompare(known[:], p.Hash[:]) == 1 && ok {
+			found = e
+		}
+	}
+	return found
 }
 
 // HasAdminKey reports whether there is an admin key.
 func (s *Store) HasAdminKey() bool {
 	s.catalogue.mu.RLock()
 	defer s.catalogue.mu.RUnlock()
-	for _, k := range s.catalogue.keys {
-		if k.Center == adminCenter {
+	for _, e := range s.catalogue.keys {
+		if e.key.Admin() {
 			return true
 		}
 	}
 	return false
 }
 
-// SetAdminKey makes the key with the SHA-256 hash the one configured admin key; the one before stops working. If it is that
-// already, nothing changes.
-func (s *Store) SetAdminKey(ctx context.Context, now time.Time, hash [32]byte) error {
-	c := &adminKeyChange{store: s, actor: hook.ActorOf(ctx), now: now, hash: hash, fresh: Key{
-		ID: hook.V7(now, random10()), Name: configuredKey, CreatedAt: now.UTC().Truncate(time.Millisecond),
-	}}
-	w := &write[Key]{
-		store: s, center: adminCenter, now: now, stages: steps{changeCatalogue, c.load, c.replace},
-		result: c.result, after: s.publishing(func() { s.catalogue.adminKey(hash, c.made) }),
-	}
-	if _, err := w.run(ctx); err != nil {
-		return fmt.Errorf("set admin key: %w", err)
-	}
-	return nil
+// KeyScope says which keys are meant: those of a contact centre, and admin keys too where they are.
+type KeyScope struct {
+	Center hook.ContactCenterNumber
+	Admin  bool
 }
 
-// adminKeyChange puts a key in the place of the configured admin key.
-type adminKeyChange struct {
-	store *Store
-	actor hook.Actor
-	now   time.Time
-	hash  [32]byte
-	fresh Key
-
-	// old is the one before, if there was one, and made the one since.
-	old, made Key
-	failed    error
+// other is the second contact centre whose keys are meant.
+func (s KeyScope) other() hook.ContactCenterNumber {
+	if s.Admin {
+		return adminCenter
+	}
+	return s.Center
 }
 
-func (c *adminKeyChange) load(b batch) {
-	c.old, c.made, c.failed = Key{}, c.fresh, nil
-	b.query(`SELECT id, hash, created_at FROM api_keys WHERE center = 0 AND name = $1`, func(r row) error {
-		var hash []byte
-		var created int64
-		c.old = Key{Name: configuredKey}
-		err := r(&c.old.ID, &hash, &created)
-		c.old.CreatedAt = fromMilli(created)
-		if bytes.Equal(hash, c.hash[:]) {
-			c.made = c.old
-		}
+// Key returns a key, or [hook.ErrNotFound].
+func (s *Store) Key(scope KeyScope, id hook.KeyID) (hook.Key, error) {
+	var found hook.Key
+	err := s.engine.read(selectKeys+` WHERE id = $1 AND (center = $2 OR center = $3)`, func(r row) (err error) {
+		found, err = scanKey(r)
 		return err
-	}, configuredKey)
-}
-
-func (c *adminKeyChange) replace(b batch) {
-	if c.made == c.old {
-		return
+	}, id.UUID, scope.Center, scope.other())
+	if err != nil {
+		return found, fmt.Errorf("read key: %w", err)
 	}
-	e := auditEntry{center: adminCenter, actor: c.actor, action: "key.create", subject: c.made.ID.String(), after: auditKey(c.made)}
-	if c.old.ID != (hook.UUID{}) {
-		e.action, e.before = "key.replace", auditKey(c.old)
+	if found.ID.IsZero() {
+		return found, fmt.Errorf("key %s: %w", id, hook.ErrNotFound)
 	}
-	if c.failed = c.store.audit(b, c.now, e); c.failed != nil {
-		return
+	found.UsedAt = s.keys.uses.last(id, found.UsedAt)
+	return found, nil
+}
+
+// Keys returns a page of the keys of a contact centre, newest first, and the cursor of the next page or nothing; those of the contact
+// centre 0 are admin keys.
+func (s *Store) Keys(center hook.ContactCenterNumber, p Page) ([]hook.Key, string, error) {
+	after, err := parseKeyCursor(p.Cursor)
+	if err != nil {
+		return nil, "", err
 	}
-	b.exec(`DELETE FROM api_keys WHERE center = 0 AND name = $1`, nil, configuredKey)
-	b.exec(`INSERT INTO api_keys (id, center, name, hash, created_at) VALUES ($1, 0, $2, $3, $4)`, nil,
-		c.made.ID, configuredKey, c.hash[:], milli(c.now))
-}
-
-func (c *adminKeyChange) result() (Key, error) { return c.made, c.failed }
-
-// auditedKey is a key in the audit log.
-type auditedKey struct {
-	ID    string `json:"id"`
-	Name  string `json:"name"`
-	Admin bool   `json:"admin"`
-}
-
-func auditKey(k Key) auditedKey {
-	return auditedKey{ID: k.ID.String(), Name: k.Name, Admin: k.Center == adminCenter}
-}
-
-// adminKey replaces the configured admin key.
-func (c *catalogue) adminKey(hash [32]byte, key Key) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	maps.DeleteFunc(c.keys, func(_ [32]byte, k Key) bool { return k.Center == adminCenter && k.Name == configuredKey })
-	c.keys[hash] = key
+	var list []hook.Key
+	err = s.engine.read(selectKeys+` WHERE center = $1 AND id < $2 ORDER BY id DESC LIMIT $3`, func(r row) error {
+		k, err := scanKey(r)
+		list = append(list, k)
+		return err
+	}, center, after, p.limit()+1)
+	if err != nil {
+		return nil, "", fmt.Errorf("read keys: %w", err)
+	}
+	for i := range list {
+		list[i].UsedAt = s.keys.uses.last(list[i].ID, list[i].UsedAt)
+	}
+	if len(list) <= p.limit() {
+		return list, "", nil
+	}
+	list = list[:p.limit()]
+	return list, keyCursor(list[len(list)-1].ID), nil
 }

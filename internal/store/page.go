@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -67,6 +68,7 @@ const (
 	deliveriesList   listName = 1
 	interactionsList listName = 2
 	webhooksList     listName = 3
+	keysList         listName = 4
 )
 
 // cursorOf is a cursor that names its list.
@@ -97,3 +99,20 @@ func CursorTime(cursor string) (time.Time, error) {
 
 // newest is where a list that begins with the newest record starts.
 func newest() position { return position{math.MaxInt64, math.MaxInt32} }
+
+// keyCursor is the cursor behind a key.
+func keyCursor(id hook.KeyID) string {
+	return base64.RawURLEncoding.EncodeToString(append([]byte{byte(keysList)}, id.UUID[:]...))
+}
+
+// parseKeyCursor reads the cursor of a list of keys; an empty one is the start.
+func parseKeyCursor(cursor string) (after hook.UUID, err error) {
+	if cursor == "" {
+		return hook.UUID(bytes.Repeat([]byte{0xff}, len(after))), nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(b) != 1+len(after) || b[0] != byte(keysList) {
+		return after, fmt.Errorf("%w: the cursor is not one that a list of keys returned", hook.ErrBadID)
+	}
+	return hook.UUID(b[1:]), nil
+}

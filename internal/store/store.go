@@ -83,6 +83,7 @@ type Store struct {
 	arrivals  arrivals
 	metrics   *metrics
 	replays   replayRuns
+	keys      keyState
 	// noticeLook is noticeLookEvery, but in tests.
 	noticeLook time.Duration
 }
@@ -114,7 +115,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		e = &faultyEngine{engine: e, faults: o.Faults}
 	}
 	s := &Store{options: o, engine: e, metrics: m, noticeLook: noticeLookEvery}
-	s.catalogue.sealer = o.Sealer
+	s.catalogue.sealer, s.catalogue.uses = o.Sealer, &s.keys.uses
 	s.arrivals.wanted, s.catalogue.behind = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.replays.wake = make(chan struct{}, 1)
 	s.startCommitters()
@@ -203,7 +204,9 @@ func (s *Store) Run(ctx context.Context) error {
 	wg.Go(func() { s.watchNotices(ctx) })
 	wg.Go(func() { s.runReplays(ctx) })
 	wg.Go(func() { s.keepRetention(ctx) })
+	wg.Go(func() { s.keepKeyUses(ctx) })
 	wg.Wait()
+	s.writeKeyUses(func(t task) error { return s.engine.transact([]task{t}) }) // nobody else writes any more
 	return nil
 }
 

@@ -197,7 +197,7 @@ func TestWebhookConcurrentWrites(t *testing.T) {
 		}
 		keys := func() (list []int) {
 			for i := range writers {
-				if _, ok := s.KeyByHash([32]byte{byte(i + 1)}); ok {
+				if _, err := s.FindCaller(hook.KeyProof{Hash: [32]byte{byte(i + 1)}}, moment()); err == nil {
 					list = append(list, i)
 				}
 			}

@@ -1,0 +1,131 @@
+package api
+
+import (
+	"container/list"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+)
+
+// The limit on failed authentication, for each address.
+const (
+	// failuresBurst is how many wrong keys an address may show at once, and failuresPerSecond how many after that.
+	failuresBurst     = 10
+	failuresPerSecond = 1
+	// failureAddressesMax is of how many addresses the limit knows; the one that was longest without a failure is forgotten first.
+	failureAddressesMax = 4_096
+	// failureLogEvery is how long after a line about an address there is no other.
+	failureLogEvery = time.Minute
+	// failureNetworkBits is the part of an IPv6 address that one customer has (RFC 6177, section 2): the rest is anybody's to choose.
+	failureNetworkBits = 64
+)
+
+// The reasons why nobody was let in.
+const (
+	failureMissing  = "missing"
+	failureWrong    = "wrong"
+	failureDisabled = "disabled"
+	failureExpired  = "expired"
+	failureLimited  = "limited"
+)
+
+// failures limits how often an address may be wrong about who it is, and counts.
+type failures struct {
+	log     *slog.Logger
+	counter *prometheus.CounterVec
+
+	mu     sync.Mutex // guards recent and known
+	recent *list.List // of *failing, the latest first
+	known  map[netip.Prefix]*list.Element
+}
+
+// failing is an address that was wrong.
+type failing struct {
+	from    netip.Prefix
+	limit   *rate.Limiter
+	logged  time.Time
+	counted int // failures since that line
+}
+
+func newFailures(r prometheus.Registerer, log *slog.Logger) *failures {
+	f := &failures{log: log, recent: list.New(), known: map[netip.Prefix]*list.Element{}, counter: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "hookswitch_api_authentication_failures_total", Help: "Requests that were not let in, by reason.",
+	}, []string{"reason"})}
+	r.MustRegister(f.counter)
+	for _, reason := range []string{failureMissing, failureWrong, failureDisabled, failureExpired, failureLimited} {
+		f.counter.WithLabelValues(reason)
+	}
+	return f
+}
+
+func (f *failures) count(reason string) { f.counter.WithLabelValues(reason).Inc() }
+
+// take counts a failure of an address, and returns how long it must wait where these are too many; zero means that they are not.
+func (f *failures) take(address string, now time.Time) (wait time.Duration) {
+	from := networkOf(address)
+	f.mu.Lock()
+	a := f.find(from)
+	a.counted++
+	told, failed := now.Sub(a.logged) >= failureLogEvery, a.counted
+	if told {
+		a.logged, a.counted = now, 0
+	}
+	if r := a.limit.ReserveN(now, 1); r.DelayFrom(now) > 0 {
+		wait = r.DelayFrom(now)
+		r.CancelAt(now) // who is refused has not been served, and waits no longer for it
+	}
+	f.mu.Unlock()
+	if told {
+		f.log.Warn("somebody shows keys that are not valid", "address", from.String(), "failures", failed)
+	}
+	if wait > 0 {
+		f.count(failureLimited)
+	}
+	return wait
+}
+
+// find returns what is known of an address, which is the latest from now on. The caller holds the lock.
+func (f *failures) find(from netip.Prefix) *failing {
+	if e, ok := f.known[from]; ok {
+		f.recent.MoveToFront(e)
+		return valueOf(e)
+	}
+	if f.recent.Len() >= failureAddressesMax {
+		oldest := f.recent.Back()
+		delete(f.known, valueOf(oldest).from)
+		f.recent.Remove(oldest)
+	}
+	a := &failing{from: from, limit: rate.NewLimiter(failuresPerSecond, failuresBurst)}
+	f.known[from] = f.recent.PushFront(a)
+	return a
+}
+
+func valueOf(e *list.Element) *failing {
+	a, ok := e.Value.(*failing)
+	if !ok { // the list holds nothing else
+		panic("an address of another kind")
+	}
+	return a
+}
+
+// networkOf returns the address of a connection, or of IPv6 its network. What is no address, as of a test's own connections, is one.
+func networkOf(address string) netip.Prefix {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	ip := at.Addr().Unmap().WithZone("")
+	bits := ip.BitLen()
+	if ip.Is6() {
+		bits = failureNetworkBits
+	}
+	network, err := ip.Prefix(bits)
+	if err != nil { // bits fit every address
+		return netip.Prefix{}
+	}
+	return network
+}
