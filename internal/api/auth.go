@@ -127,7 +127,7 @@ func installationAdmin(by *hook.Caller) bool { return by.Center == 0 && by.May(h
 func (s *Server) caller(r *http.Request) (hook.Caller, error) {
 	text := keyText(r.Header)
 	if text == "" {
-		s.failures.count(failureMissing)
+		s.callers.failures.count(failureMissing)
 		return hook.Caller{}, unauthorised("a key is needed: send it in x-api-key or as Authorization: Bearer")
 	}
 	if len(text) > keyBytesMax {
@@ -138,7 +138,7 @@ func (s *Server) caller(r *http.Request) (hook.Caller, error) {
 	if err == nil {
 		return by, nil
 	}
-	if wait := s.failures.take(r.RemoteAddr, now); wait > 0 {
+	if wait := s.callers.failures.take(r.RemoteAddr, now); wait > 0 {
 		return hook.Caller{}, tooManyFailures(wait)
 	}
 	if by, err = s.store.FindCaller(proof, now); err == nil {
@@ -152,12 +152,12 @@ func (s *Server) refused(err error) *Problem {
 	var ended *hook.KeyEndedError
 	switch {
 	case !errors.As(err, &ended):
-		s.failures.count(failureWrong)
+		s.callers.failures.count(failureWrong)
 		return unauthorised("the key is not valid")
 	case ended.ExpiredAt.IsZero():
-		s.failures.count(failureDisabled)
+		s.callers.failures.count(failureDisabled)
 	default:
-		s.failures.count(failureExpired)
+		s.callers.failures.count(failureExpired)
 	}
 	return unauthorised(ended.Error())
 }
@@ -190,13 +190,13 @@ func (s *Server) unknownCenter(err error) error {
 // centerByNumber finds a contact centre by its internal key. Those found are remembered: neither number nor id ever
 // changes.
 func (s *Server) centerByNumber(number hook.ContactCenterNumber) (hook.ContactCenter, bool) {
-	known, _ := s.centers.Load(number)
+	known, _ := s.callers.centers.Load(number)
 	if center, ok := known.(hook.ContactCenter); ok {
 		return center, true
 	}
 	for _, center := range s.store.ContactCenters() {
 		if center.Number == number {
-			s.centers.Store(number, center)
+			s.callers.centers.Store(number, center)
 			return center, true
 		}
 	}

@@ -86,7 +86,7 @@ func rowListEvents() row {
 			"missed that is still kept. An event that was removed since is passed over. With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of " +
 			"server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end, and Last-Event-ID goes on with it. " +
 			"Either way the interaction is shown as it is now, not as it was when the event happened.",
-		status: http.StatusOK, answer: EventList{}, also: map[string]*huma.Schema{typeEventStream: {Type: huma.TypeString}},
+		status: http.StatusOK, answer: EventList{}, also: alternative{types: map[string]*huma.Schema{typeEventStream: {Type: huma.TypeString}}},
 		errors: []int{http.StatusTooManyRequests},
 	}
 }

@@ -59,6 +59,6 @@ func notReady(detail string) error {
 func rowMetrics() row {
 	return row{
 		id: "metrics", tag: "operation", summary: "Metrics for Prometheus", about: "For an admin key, because it is about all contact centres.",
-		access: forInstallation, status: http.StatusOK, also: map[string]*huma.Schema{"text/plain": {Type: huma.TypeString}},
+		access: forInstallation, status: http.StatusOK, also: alternative{types: map[string]*huma.Schema{"text/plain": {Type: huma.TypeString}}},
 	}
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hookswitch/hookswitch/internal/api"
+	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
 // keys answers a good request on each route of keys, and refusals.
@@ -175,5 +177,28 @@ func TestReadingOneMediaType(t *testing.T) {
 	_, both := h.newKey("default", "interactions:read")
 	if list := h.must(200, "GET", "/v1/interactions", "", "x-api-key", both); len(items(list, "items")) != 2 {
 		t.Errorf("both: %v", list)
+	}
+}
+
+// The page about keys says of each route what the document says that it needs.
+func TestPermissionsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/keys.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, needed := map[string]string{}, map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Z]+ /[^`]*)` \\| `([^`]+)` \\|$").FindAllStringSubmatch(string(page), -1) {
+		said[m[1]] = m[2]
+	}
+	for _, o := range operations(t, start(t)) {
+		needed[o.method+" "+o.path] = o.Permission
+	}
+	if diff := cmp.Diff(needed, said); diff != "" {
+		t.Errorf("docs/keys.md differs from the document (-document +page):\n%s", diff)
+	}
+	for _, p := range hook.Permissions() {
+		if !strings.Contains(string(page), "\n| `"+string(p)+"` | ") {
+			t.Errorf("docs/keys.md does not explain %s", p)
+		}
 	}
 }

@@ -165,7 +165,7 @@ func rowCreateReplay() row {
 		about: "Makes the deliveries that match pending again, in the order of their events, in small batches beside all other work. The body and the operation id stay " +
 			"the same, and a FINISHED waits for its STARTED. It survives restarts. A dry run only counts, and is answered with 200 when it is done within three seconds. " +
 			"A contact centre has at most 10 that run or are paused; another one is a conflict.",
-		status: http.StatusAccepted, alsoStatus: http.StatusOK, answer: Replay{}, body: ReplayDraft{}, thorough: true, errors: []int{http.StatusConflict},
+		status: http.StatusAccepted, also: alternative{status: http.StatusOK}, answer: Replay{}, body: ReplayDraft{}, thorough: true, errors: []int{http.StatusConflict},
 	}
 }
 

@@ -19,9 +19,9 @@ type row struct {
 	access                  access
 	// needs is the permission that a caller must have; empty for what is open or for the installation.
 	needs hook.Permission
-	// status and answer are those of success; a nil answer has no body. alsoStatus is another one, or zero.
-	status, alsoStatus int
-	answer             any
+	// status and answer are those of success; a nil answer has no body.
+	status int
+	answer any
 	// body is the request's, or nil.
 	body any
 	// bodyBytesMax is its limit; zero means the usual one.
@@ -32,8 +32,13 @@ type row struct {
 	reads func(*shape) *shape
 	// errors are the statuses that cannot be told from the pattern.
 	errors []int
-	// also are further media types of the answer, with their schemas.
-	also map[string]*huma.Schema
+	also alternative
+}
+
+// alternative is what else a success may be: another status, or zero, and further media types, with their schemas.
+type alternative struct {
+	status int
+	types  map[string]*huma.Schema
 }
 
 // output has huma call back for the answer, so that the bytes are ours.
@@ -139,7 +144,7 @@ func (s *Server) responses(method, path string, r *row) map[string]*huma.Respons
 	if r.answer != nil {
 		success.Content = map[string]*huma.MediaType{typeJSON: {Schema: s.registry().Schema(reflect.TypeOf(r.answer), true, "")}}
 	}
-	for mediaType, schema := range r.also {
+	for mediaType, schema := range r.also.types {
 		if success.Content == nil {
 			success.Content = map[string]*huma.MediaType{}
 		}
@@ -152,10 +157,10 @@ func (s *Server) responses(method, path string, r *row) map[string]*huma.Respons
 		}}
 	}
 	out := map[string]*huma.Response{strconv.Itoa(r.status): success}
-	if r.alsoStatus != 0 {
+	if r.also.status != 0 {
 		also := *success
-		also.Description = http.StatusText(r.alsoStatus)
-		out[strconv.Itoa(r.alsoStatus)] = &also
+		also.Description = http.StatusText(r.also.status)
+		out[strconv.Itoa(r.also.status)] = &also
 	}
 	mediaType, schema := typeProblem, s.registry().Schema(reflect.TypeFor[Problem](), true, "")
 	if strings.HasPrefix(path, nexusPrefix) {

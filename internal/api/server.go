@@ -76,9 +76,14 @@ type Server struct {
 	document []byte
 	// changes is the shape of one change of a batch.
 	changes *shape
+	callers callers
+	waits   waits
+}
+
+// callers is what finding out who calls needs.
+type callers struct {
 	// centers remembers contact centres by number (hook.ContactCenterNumber to hook.ContactCenter).
 	centers  sync.Map
-	waits    waits
 	failures *failures
 }
 
@@ -121,7 +126,7 @@ func New(o Options) *Server {
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
-	s.metrics, s.failures = newMetrics(o.Metrics, s), newFailures(o.Metrics, s.log)
+	s.metrics, s.callers.failures = newMetrics(o.Metrics, s), newFailures(o.Metrics, s.log)
 	s.huma = humago.New(s.mux, s.config())
 	s.routes()
 	s.serveDocument()

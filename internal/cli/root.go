@@ -40,7 +40,7 @@ func (a *app) rootCommand() *cobra.Command {
 	add(groupServer, a.demoCommand(), a.serveCommand(), a.configCommand(), a.backupCommand(), a.migrateCommand())
 	add(groupReceiver, a.listenCommand(), a.signCommand(), a.verifyCommand())
 	add(groupClient, a.healthCommand(), a.interactionsCommand(), a.webhooksCommand(), a.deliveriesCommand(), a.replayCommand(),
-		a.eventsCommand(), a.noticesCommand(), a.contactCentersCommand(), a.auditCommand())
+		a.eventsCommand(), a.noticesCommand(), a.contactCentersCommand(), a.keysCommand(), a.auditCommand())
 	root.AddCommand(a.versionCommand(), exitCodesTopic())
 	return root
 }

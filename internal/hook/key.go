@@ -206,6 +206,6 @@ func KeepAdminKey(verb string) error {
 	return &ConflictError{
 		Verb: verb, State: "the last",
 		Detail: fmt.Sprintf("no other admin key is enabled and never expires, and without one nobody could administer this installation; "+
-			"create another one first (hookswitch keys create --admin NAME), then %s", verb),
+			"create another one first (hookswitch keys create NAME --admin), then %s", verb),
 	}
 }

@@ -112,8 +112,8 @@ func (s *Store) Interaction(_ context.Context, center hook.ContactCenterNumber, 
 type InteractionFilter struct {
 	State hook.State
 	// Open leaves out what is STOPPED.
-	Open      bool
-	Media     interaction.MediaType
+	Open  bool
+	Media interaction.MediaType
 	// Readable, where it is not nil, are the only media types that are shown.
 	Readable  []interaction.MediaType
 	Subtype   interaction.Subtype
