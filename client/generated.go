@@ -198,6 +198,24 @@ func (e Failure) Valid() bool {
 	}
 }
 
+// Defines values for KeyScope.
+const (
+	KeyScopeContactCenter KeyScope = "contactCenter"
+	KeyScopeServer        KeyScope = "server"
+)
+
+// Valid indicates whether the value is a known member of the KeyScope enum.
+func (e KeyScope) Valid() bool {
+	switch e {
+	case KeyScopeContactCenter:
+		return true
+	case KeyScopeServer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MediaType.
 const (
 	MediaTypeChat  MediaType = "chat"
@@ -288,6 +306,42 @@ func (e Op) Valid() bool {
 	case OpStop:
 		return true
 	case OpSubmit:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Permission.
+const (
+	PermissionAdmin                 Permission = "admin"
+	PermissionDeliveries            Permission = "deliveries"
+	PermissionEventsRead            Permission = "events:read"
+	PermissionInteractionsRead      Permission = "interactions:read"
+	PermissionInteractionsReadChat  Permission = "interactions:read:chat"
+	PermissionInteractionsReadEmail Permission = "interactions:read:email"
+	PermissionInteractionsWrite     Permission = "interactions:write"
+	PermissionWebhooks              Permission = "webhooks"
+)
+
+// Valid indicates whether the value is a known member of the Permission enum.
+func (e Permission) Valid() bool {
+	switch e {
+	case PermissionAdmin:
+		return true
+	case PermissionDeliveries:
+		return true
+	case PermissionEventsRead:
+		return true
+	case PermissionInteractionsRead:
+		return true
+	case PermissionInteractionsReadChat:
+		return true
+	case PermissionInteractionsReadEmail:
+		return true
+	case PermissionInteractionsWrite:
+		return true
+	case PermissionWebhooks:
 		return true
 	default:
 		return false
@@ -1070,6 +1124,107 @@ type InteractionSubmit struct {
 	Queue string `json:"queue"`
 }
 
+// Key defines model for Key.
+type Key struct {
+	// Admin Whether it is an admin key: it belongs to no contact centre and may do everything in all of them.
+	Admin bool `json:"admin"`
+
+	// ContactCenterId Absent for an admin key.
+	ContactCenterId *string `json:"contactCenterId,omitempty"`
+
+	// CreatedAt RFC 3339 in UTC with milliseconds.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	CreatedAt time.Time `json:"createdAt"`
+	Enabled   bool      `json:"enabled"`
+
+	// ExpiresAt Absent: never.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	ExpiresAt *time.Time         `json:"expiresAt,omitempty"`
+	Id        openapi_types.UUID `json:"id"`
+
+	// Key The key itself, only in the answer to the creation.
+	Key *string `json:"key,omitempty"`
+
+	// Name For people, and for the audit log; configured is the admin key that the configuration or the first start has set.
+	Name        string       `json:"name"`
+	Permissions []Permission `json:"permissions"`
+
+	// UpdatedAt Absent before the first change.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	UpdatedAt *time.Time `json:"updatedAt,omitempty"`
+
+	// UsedAt When it was last used, to about a minute; absent if it never was.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	UsedAt *time.Time `json:"usedAt,omitempty"`
+}
+
+// KeyDraft Examples: {"expiresIn":"2160h","name":"CRM","permissions":["webhooks","deliveries"]}
+type KeyDraft struct {
+	// Admin true makes an admin key, which takes an admin key; false when absent.
+	Admin *bool `json:"admin,omitempty"`
+
+	// ExpiresAt When it ends. With neither this nor expiresIn: never.
+	//
+	// Examples: 2026-11-22T16:00:00Z
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// ExpiresIn In how long it ends, such as 2160h for 90 days.
+	//
+	// Examples: 10s
+	ExpiresIn *string `json:"expiresIn,omitempty"`
+
+	// Name For people, and for the audit log.
+	Name string `json:"name"`
+
+	// Permissions What it may do; of an admin key admin, which may be left out.
+	Permissions *[]Permission `json:"permissions,omitempty"`
+}
+
+// KeyExpiry defines model for KeyExpiry.
+type KeyExpiry struct {
+	// ExpiresAt When it ends. With neither this nor expiresIn: never.
+	//
+	// Examples: 2026-11-22T16:00:00Z
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// ExpiresIn In how long it ends, such as 2160h for 90 days.
+	//
+	// Examples: 10s
+	ExpiresIn *string `json:"expiresIn,omitempty"`
+}
+
+// KeyList defines model for KeyList.
+type KeyList struct {
+	Items []Key `json:"items"`
+
+	// NextCursor Absent at the end.
+	NextCursor *string `json:"nextCursor,omitempty"`
+}
+
+// KeyPatch defines model for KeyPatch.
+type KeyPatch struct {
+	// Enabled null means true.
+	Enabled *bool `json:"enabled,omitempty"`
+
+	// ExpiresAt When it ends; null means never.
+	//
+	// Examples: 2026-11-22T16:00:00Z
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+
+	// Name For people, and for the audit log.
+	Name *string `json:"name,omitempty"`
+
+	// Permissions What it may do, all of it.
+	Permissions *[]Permission `json:"permissions,omitempty"`
+}
+
+// KeyScope contactCenter: the keys of the contact centre; server: admin keys.
+type KeyScope string
+
 // MediaType The channel: chat, or email for secure e-mail.
 type MediaType string
 
@@ -1091,7 +1246,7 @@ type NexusAnswer struct {
 
 // NexusStatus defines model for NexusStatus.
 type NexusStatus struct {
-	// Code SUCCESS, INVALID_PARAMETER, INVALID_SESSION, UNAUTHORIZED, FORBIDDEN, INVALID_CONTACT_CENTER, NOT_FOUND, METHOD_NOT_ALLOWED, SERVICE_UNAVAILABLE or INTERNAL_ERROR.
+	// Code SUCCESS, INVALID_PARAMETER, INVALID_SESSION, UNAUTHORIZED, FORBIDDEN, INVALID_CONTACT_CENTER, NOT_FOUND, METHOD_NOT_ALLOWED, TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE or INTERNAL_ERROR.
 	Code    string `json:"code"`
 	Detail  string `json:"detail"`
 	Message string `json:"message"`
@@ -1222,6 +1377,9 @@ type NoticeRecord struct {
 
 // Op What the change does.
 type Op string
+
+// Permission What a key may do within its contact centre; admin is all of it, and its administration.
+type Permission string
 
 // Preset genesys: 10 s, 5 redeliveries, 5 s apart.
 type Preset string
@@ -1958,6 +2116,75 @@ type SubmitInteractionParams struct {
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
+// ListKeysParams defines parameters for ListKeys.
+type ListKeysParams struct {
+	// Limit How many items at most.
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The nextCursor of the answer before.
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Scope contactCenter when absent; server is for an admin key.
+	Scope *KeyScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
+	XCcid *string `json:"x-ccid,omitempty"`
+}
+
+// CreateKeyParams defines parameters for CreateKey.
+type CreateKeyParams struct {
+	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
+	XCcid *string `json:"x-ccid,omitempty"`
+
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteKeyParams defines parameters for DeleteKey.
+type DeleteKeyParams struct {
+	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
+	XCcid *string `json:"x-ccid,omitempty"`
+}
+
+// GetKeyParams defines parameters for GetKey.
+type GetKeyParams struct {
+	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
+	XCcid *string `json:"x-ccid,omitempty"`
+}
+
+// UpdateKeyParams defines parameters for UpdateKey.
+type UpdateKeyParams struct {
+	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
+	XCcid *string `json:"x-ccid,omitempty"`
+}
+
+// DisableKeyParams defines parameters for DisableKey.
+type DisableKeyParams struct {
+	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
+	XCcid *string `json:"x-ccid,omitempty"`
+
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
+// EnableKeyParams defines parameters for EnableKey.
+type EnableKeyParams struct {
+	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
+	XCcid *string `json:"x-ccid,omitempty"`
+
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
+// ExpireKeyParams defines parameters for ExpireKey.
+type ExpireKeyParams struct {
+	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
+	XCcid *string `json:"x-ccid,omitempty"`
+
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
+}
+
 // ListNoticesParams defines parameters for ListNotices.
 type ListNoticesParams struct {
 	// Limit How many items at most.
@@ -2130,6 +2357,18 @@ type StopInteractionJSONRequestBody = InteractionStop
 // SubmitInteractionJSONRequestBody defines body for SubmitInteraction for application/json ContentType.
 type SubmitInteractionJSONRequestBody = InteractionSubmit
 
+// CreateKeyJSONRequestBody defines body for CreateKey for application/json ContentType.
+type CreateKeyJSONRequestBody = KeyDraft
+
+// UpdateKeyJSONRequestBody defines body for UpdateKey for application/json ContentType.
+type UpdateKeyJSONRequestBody = KeyPatch
+
+// UpdateKeyApplicationMergePatchPlusJSONRequestBody defines body for UpdateKey for application/merge-patch+json ContentType.
+type UpdateKeyApplicationMergePatchPlusJSONRequestBody = KeyPatch
+
+// ExpireKeyJSONRequestBody defines body for ExpireKey for application/json ContentType.
+type ExpireKeyJSONRequestBody = KeyExpiry
+
 // CreateReplayJSONRequestBody defines body for CreateReplay for application/json ContentType.
 type CreateReplayJSONRequestBody = ReplayDraft
 
@@ -2226,12 +2465,16 @@ type ClientInterface interface {
 	//
 	// Asks for no key and looks at nothing.
 	//
+	// Needs no key.
+	//
 	// Corresponds with GET /healthz (the `Health` operationId).
 	Health(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Metrics Metrics for Prometheus
 	//
 	// For an admin key, because it is about all contact centres.
+	//
+	// Needs an admin key.
 	//
 	// Corresponds with GET /metrics (the `Metrics` operationId).
 	Metrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2240,12 +2483,16 @@ type ClientInterface interface {
 	//
 	// What selfUri names for chats.
 	//
+	// Needs the permission interactions:read:chat, or interactions:read.
+	//
 	// Corresponds with GET /nexus/v3/chat/sessions/{sessionId}/{interactionId} (the `ReadChat` operationId).
 	ReadChat(ctx context.Context, sessionId string, interactionId string, params *ReadChatParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReadSecureEmail Read a secure e-mail
 	//
 	// What selfUri names for secure e-mails. The original documents no path for them; this one is ours.
+	//
+	// Needs the permission interactions:read:email, or interactions:read.
 	//
 	// Corresponds with GET /nexus/v3/securemail/{sessionId}/{interactionId} (the `ReadSecureEmail` operationId).
 	ReadSecureEmail(ctx context.Context, sessionId string, interactionId string, params *ReadSecureEmailParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2254,12 +2501,16 @@ type ClientInterface interface {
 	//
 	// Asks for no key. 503 when the store cannot commit, and while the server is draining.
 	//
+	// Needs no key.
+	//
 	// Corresponds with GET /readyz (the `Ready` operationId).
 	Ready(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAudit Read who changed what
 	//
 	// Newest first. Every change to webhooks, secrets, keys and contact centres and every replay, logged in the transaction that makes it; what was refused or changed nothing is not logged. before and after have the names of this API. Secrets and keys are never in them; of headers of a webhook's own and of the query of its URL only the names are, and *** (changed) stands for a value that is not what it was.
+	//
+	// Needs the permission admin.
 	//
 	// Corresponds with GET /v1/audit (the `ListAudit` operationId).
 	ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2268,12 +2519,16 @@ type ClientInterface interface {
 	//
 	// For an admin key. All of them: they are few.
 	//
+	// Needs an admin key.
+	//
 	// Corresponds with GET /v1/contact-centers (the `ListContactCenters` operationId).
 	ListContactCenters(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateContactCenterWithBody Create a contact centre
 	//
 	// For an admin key. A used id is a conflict.
+	//
+	// Needs an admin key.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2284,6 +2539,8 @@ type ClientInterface interface {
 	//
 	// For an admin key. A used id is a conflict.
 	//
+	// Needs an admin key.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/contact-centers (the `CreateContactCenter` operationId).
@@ -2291,14 +2548,18 @@ type ClientInterface interface {
 
 	// GetContactCenter Read a contact centre
 	//
-	// For an admin key.
+	// For an admin key, and for a key of the contact centre itself that has the permission admin.
+	//
+	// Needs the permission admin.
 	//
 	// Corresponds with GET /v1/contact-centers/{id} (the `GetContactCenter` operationId).
 	GetContactCenter(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateContactCenterWithBody Change a contact centre's settings
 	//
-	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Needs the permission admin.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2307,7 +2568,9 @@ type ClientInterface interface {
 
 	// UpdateContactCenter Change a contact centre's settings
 	//
-	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Needs the permission admin.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2316,7 +2579,9 @@ type ClientInterface interface {
 
 	// UpdateContactCenterWithApplicationMergePatchPlusJSONBody Change a contact centre's settings
 	//
-	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Needs the permission admin.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -2325,7 +2590,9 @@ type ClientInterface interface {
 
 	// ReportRetention Report what retention would remove
 	//
-	// For an admin key. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+	// For an admin key, and for a key of the contact centre itself that has the permission admin. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+	//
+	// Needs the permission admin.
 	//
 	// Corresponds with GET /v1/contact-centers/{id}/retention/report (the `ReportRetention` operationId).
 	ReportRetention(ctx context.Context, id string, params *ReportRetentionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2334,12 +2601,16 @@ type ClientInterface interface {
 	//
 	// Newest first; all filters can be combined. status and failure look at all attempts of a delivery, not only at the last. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 	//
+	// Needs the permission deliveries.
+	//
 	// Corresponds with GET /v1/deliveries (the `ListDeliveries` operationId).
 	ListDeliveries(ctx context.Context, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetDelivery Read a delivery with all its attempts
 	//
 	// Also after its webhook was deleted.
+	//
+	// Needs the permission deliveries.
 	//
 	// Corresponds with GET /v1/deliveries/{id} (the `GetDelivery` operationId).
 	GetDelivery(ctx context.Context, id openapi_types.UUID, params *GetDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2348,12 +2619,16 @@ type ClientInterface interface {
 	//
 	// Gives a delivered or exhausted delivery a new budget of attempts; the body and the operation id stay the same. One that is still pending is a conflict.
 	//
+	// Needs the permission deliveries.
+	//
 	// Corresponds with POST /v1/deliveries/{id}/replay (the `ReplayDelivery` operationId).
 	ReplayDelivery(ctx context.Context, id openapi_types.UUID, params *ReplayDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListEvents Read events in the order in which they were committed
 	//
 	// In one order for all readers, in which nothing ever appears behind a cursor that was given: keep the last nextCursor, and nothing is missed that is still kept. An event that was removed since is passed over. With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end, and Last-Event-ID goes on with it. Either way the interaction is shown as it is now, not as it was when the event happened.
+	//
+	// Needs the permission events:read.
 	//
 	// Corresponds with GET /v1/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2362,12 +2637,16 @@ type ClientInterface interface {
 	//
 	// Newest first. With state=open and olderThan it finds what was begun and never stopped. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 	//
+	// Needs the permission interactions:read, or the one of a media type; interactions of other media types are not shown.
+	//
 	// Corresponds with GET /v1/interactions (the `ListInteractions` operationId).
 	ListInteractions(ctx context.Context, params *ListInteractionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateInteractionWithBody Create an interaction
 	//
 	// With a queue it is created and submitted in one transaction, and STARTED is emitted. Without one it is NEW, and nothing is emitted before the submit. An id that is used already is a conflict.
+	//
+	// Needs the permission interactions:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2378,6 +2657,8 @@ type ClientInterface interface {
 	//
 	// With a queue it is created and submitted in one transaction, and STARTED is emitted. Without one it is NEW, and nothing is emitted before the submit. An id that is used already is a conflict.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/interactions (the `CreateInteraction` operationId).
@@ -2386,6 +2667,8 @@ type ClientInterface interface {
 	// ChangeInteractionsWithBody Make up to 1,000 changes in one request
 	//
 	// Each change is judged alone: one that is refused leaves the others as they are, and its result has the problem that a request of its own would have got. Changes of one interaction are made in their order. All that are made are committed together.
+	//
+	// Needs the permission interactions:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2396,6 +2679,8 @@ type ClientInterface interface {
 	//
 	// Each change is judged alone: one that is refused leaves the others as they are, and its result has the problem that a request of its own would have got. Changes of one interaction are made in their order. All that are made are committed together.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/interactions/batch (the `ChangeInteractions` operationId).
@@ -2405,12 +2690,16 @@ type ClientInterface interface {
 	//
 	// It stays readable after it was stopped, until its retention ends.
 	//
+	// Needs the permission interactions:read, or the one of a media type; interactions of other media types are not shown.
+	//
 	// Corresponds with GET /v1/interactions/{id} (the `GetInteraction` operationId).
 	GetInteraction(ctx context.Context, id openapi_types.UUID, params *GetInteractionParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// AcceptInteractionWithBody Give an interaction to an agent
 	//
 	// Emits nothing. Only a QUEUED interaction can be accepted.
+	//
+	// Needs the permission interactions:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2421,6 +2710,8 @@ type ClientInterface interface {
 	//
 	// Emits nothing. Only a QUEUED interaction can be accepted.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/interactions/{id}/accept (the `AcceptInteraction` operationId).
@@ -2429,6 +2720,8 @@ type ClientInterface interface {
 	// ReturnInteractionWithBody Put an interaction back into a queue
 	//
 	// Emits nothing. Only an interaction that is IN_PROCESS can be returned, or transferred by naming another queue.
+	//
+	// Needs the permission interactions:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2439,6 +2732,8 @@ type ClientInterface interface {
 	//
 	// Emits nothing. Only an interaction that is IN_PROCESS can be returned, or transferred by naming another queue.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/interactions/{id}/return (the `ReturnInteraction` operationId).
@@ -2447,6 +2742,8 @@ type ClientInterface interface {
 	// StopInteractionWithBody Stop an interaction
 	//
 	// Emits FINISHED. A repeated stop answers with the outcome of the first and emits nothing; stopping a NEW interaction is a conflict.
+	//
+	// Needs the permission interactions:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2457,6 +2754,8 @@ type ClientInterface interface {
 	//
 	// Emits FINISHED. A repeated stop answers with the outcome of the first and emits nothing; stopping a NEW interaction is a conflict.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/interactions/{id}/stop (the `StopInteraction` operationId).
@@ -2465,6 +2764,8 @@ type ClientInterface interface {
 	// SubmitInteractionWithBody Submit an interaction into a queue
 	//
 	// Emits STARTED. Only a NEW interaction can be submitted.
+	//
+	// Needs the permission interactions:write.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2475,14 +2776,140 @@ type ClientInterface interface {
 	//
 	// Emits STARTED. Only a NEW interaction can be submitted.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/interactions/{id}/submit (the `SubmitInteraction` operationId).
 	SubmitInteraction(ctx context.Context, id openapi_types.UUID, params *SubmitInteractionParams, body SubmitInteractionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListKeys List keys
+	//
+	// Newest first, without the keys themselves: those of the contact centre, or with scope=server admin keys.
+	//
+	// Needs the permission admin.
+	//
+	// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+	ListKeys(ctx context.Context, params *ListKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateKeyWithBody Create a key
+	//
+	// The key is in this answer and never shown again: only its hash is stored. It belongs to the contact centre of the request. With admin it belongs to none and may do everything: only an admin key can make such a one.
+	//
+	// Needs the permission admin.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+	CreateKeyWithBody(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateKey Create a key
+	//
+	// The key is in this answer and never shown again: only its hash is stored. It belongs to the contact centre of the request. With admin it belongs to none and may do everything: only an admin key can make such a one.
+	//
+	// Needs the permission admin.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+	CreateKey(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteKey Delete a key
+	//
+	// It opens nothing any more, and is gone from the lists; the audit log keeps what was done with it. The admin key of the configuration cannot be deleted while it is configured. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Corresponds with DELETE /v1/keys/{id} (the `DeleteKey` operationId).
+	DeleteKey(ctx context.Context, id openapi_types.UUID, params *DeleteKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetKey Read a key
+	//
+	// Without the key itself. Admin keys are shown to an admin key.
+	//
+	// Needs the permission admin.
+	//
+	// Corresponds with GET /v1/keys/{id} (the `GetKey` operationId).
+	GetKey(ctx context.Context, id openapi_types.UUID, params *GetKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateKeyWithBody Change a key
+	//
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+	UpdateKeyWithBody(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateKey Change a key
+	//
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+	UpdateKey(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, body UpdateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateKeyWithApplicationMergePatchPlusJSONBody Change a key
+	//
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+	UpdateKeyWithApplicationMergePatchPlusJSONBody(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, body UpdateKeyApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DisableKey Disable a key
+	//
+	// It opens nothing until it is enabled: at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Corresponds with POST /v1/keys/{id}/disable (the `DisableKey` operationId).
+	DisableKey(ctx context.Context, id openapi_types.UUID, params *DisableKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EnableKey Enable a key
+	//
+	// One that has expired stays so: give it another expiresAt.
+	//
+	// Needs the permission admin.
+	//
+	// Corresponds with POST /v1/keys/{id}/enable (the `EnableKey` operationId).
+	EnableKey(ctx context.Context, id openapi_types.UUID, params *EnableKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExpireKeyWithBody Expire a key
+	//
+	// Now, or at another time: give the key before a while in which its successor is brought to all who use it. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /v1/keys/{id}/expire (the `ExpireKey` operationId).
+	ExpireKeyWithBody(ctx context.Context, id openapi_types.UUID, params *ExpireKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExpireKey Expire a key
+	//
+	// Now, or at another time: give the key before a while in which its successor is brought to all who use it. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /v1/keys/{id}/expire (the `ExpireKey` operationId).
+	ExpireKey(ctx context.Context, id openapi_types.UUID, params *ExpireKeyParams, body ExpireKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListNotices List notices
 	//
 	// What operators were told, newest first, also when no webhook with the purpose notices was there to be told. They are kept as long as interactions are.
+	//
+	// Needs the permission webhooks.
 	//
 	// Corresponds with GET /v1/notices (the `ListNotices` operationId).
 	ListNotices(ctx context.Context, params *ListNoticesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2491,12 +2918,16 @@ type ClientInterface interface {
 	//
 	// Newest first. The last 1,000 of a contact centre are kept.
 	//
+	// Needs the permission deliveries.
+	//
 	// Corresponds with GET /v1/replays (the `ListReplays` operationId).
 	ListReplays(ctx context.Context, params *ListReplaysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateReplayWithBody Replay many deliveries of a webhook
 	//
 	// Makes the deliveries that match pending again, in the order of their events, in small batches beside all other work. The body and the operation id stay the same, and a FINISHED waits for its STARTED. It survives restarts. A dry run only counts, and is answered with 200 when it is done within three seconds. A contact centre has at most 10 that run or are paused; another one is a conflict.
+	//
+	// Needs the permission deliveries.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2507,6 +2938,8 @@ type ClientInterface interface {
 	//
 	// Makes the deliveries that match pending again, in the order of their events, in small batches beside all other work. The body and the operation id stay the same, and a FINISHED waits for its STARTED. It survives restarts. A dry run only counts, and is answered with 200 when it is done within three seconds. A contact centre has at most 10 that run or are paused; another one is a conflict.
 	//
+	// Needs the permission deliveries.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
@@ -2516,12 +2949,16 @@ type ClientInterface interface {
 	//
 	// How far it is, and what it has done so far.
 	//
+	// Needs the permission deliveries.
+	//
 	// Corresponds with GET /v1/replays/{id} (the `GetReplay` operationId).
 	GetReplay(ctx context.Context, id openapi_types.UUID, params *GetReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CancelReplay Cancel a replay
 	//
 	// Nothing more is replayed after the answer. What is pending by then goes out. One that has ended is a conflict.
+	//
+	// Needs the permission deliveries.
 	//
 	// Corresponds with POST /v1/replays/{id}/cancel (the `CancelReplay` operationId).
 	CancelReplay(ctx context.Context, id openapi_types.UUID, params *CancelReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2530,12 +2967,16 @@ type ClientInterface interface {
 	//
 	// Nothing more is replayed after the answer, until it is resumed. What is pending by then goes out. Only a running one can be paused.
 	//
+	// Needs the permission deliveries.
+	//
 	// Corresponds with POST /v1/replays/{id}/pause (the `PauseReplay` operationId).
 	PauseReplay(ctx context.Context, id openapi_types.UUID, params *PauseReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ResumeReplay Resume a replay
 	//
 	// It goes on where it was. Only a paused one can be resumed.
+	//
+	// Needs the permission deliveries.
 	//
 	// Corresponds with POST /v1/replays/{id}/resume (the `ResumeReplay` operationId).
 	ResumeReplay(ctx context.Context, id openapi_types.UUID, params *ResumeReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2544,12 +2985,16 @@ type ClientInterface interface {
 	//
 	// Newest first, without secrets; deleted ones are not shown.
 	//
+	// Needs the permission webhooks.
+	//
 	// Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
 	ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateWebhookWithBody Create a webhook
 	//
 	// Only this answer shows the secret. A preset is applied before the explicit fields. Events from now on are delivered to it.
+	//
+	// Needs the permission webhooks.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2560,6 +3005,8 @@ type ClientInterface interface {
 	//
 	// Only this answer shows the secret. A preset is applied before the explicit fields. Events from now on are delivered to it.
 	//
+	// Needs the permission webhooks.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
@@ -2569,6 +3016,8 @@ type ClientInterface interface {
 	//
 	// It gets no more deliveries. Its history stays readable until its retention ends.
 	//
+	// Needs the permission webhooks.
+	//
 	// Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
 	DeleteWebhook(ctx context.Context, id openapi_types.UUID, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -2576,12 +3025,16 @@ type ClientInterface interface {
 	//
 	// Without its secret.
 	//
+	// Needs the permission webhooks.
+	//
 	// Corresponds with GET /v1/webhooks/{id} (the `GetWebhook` operationId).
 	GetWebhook(ctx context.Context, id openapi_types.UUID, params *GetWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UpdateWebhookWithBody Change a webhook's settings
 	//
 	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	//
+	// Needs the permission webhooks.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2592,6 +3045,8 @@ type ClientInterface interface {
 	//
 	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
+	// Needs the permission webhooks.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
@@ -2600,6 +3055,8 @@ type ClientInterface interface {
 	// UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
 	//
 	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	//
+	// Needs the permission webhooks.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -2610,6 +3067,8 @@ type ClientInterface interface {
 	//
 	// Its deliveries are kept until it is enabled.
 	//
+	// Needs the permission webhooks.
+	//
 	// Corresponds with POST /v1/webhooks/{id}/disable (the `DisableWebhook` operationId).
 	DisableWebhook(ctx context.Context, id openapi_types.UUID, params *DisableWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -2617,12 +3076,16 @@ type ClientInterface interface {
 	//
 	// Its open deliveries go out, also those that an open circuit held back. Enabling an enabled one changes nothing else.
 	//
+	// Needs the permission webhooks.
+	//
 	// Corresponds with POST /v1/webhooks/{id}/enable (the `EnableWebhook` operationId).
 	EnableWebhook(ctx context.Context, id openapi_types.UUID, params *EnableWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RotateSecretsWithBody Rotate a webhook's secret
 	//
 	// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+	//
+	// Needs the permission webhooks.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2633,6 +3096,8 @@ type ClientInterface interface {
 	//
 	// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
 	//
+	// Needs the permission webhooks.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
@@ -2641,6 +3106,8 @@ type ClientInterface interface {
 	// TestWebhookWithBody Send a test
 	//
 	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
+	//
+	// Needs the permission webhooks.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2651,6 +3118,8 @@ type ClientInterface interface {
 	//
 	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
 	//
+	// Needs the permission webhooks.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
@@ -2660,6 +3129,8 @@ type ClientInterface interface {
 // Health Is the process alive?
 //
 // Asks for no key and looks at nothing.
+//
+// Needs no key.
 //
 // Corresponds with GET /healthz (the `Health` operationId).
 func (c *Client) Health(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2678,6 +3149,8 @@ func (c *Client) Health(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 //
 // For an admin key, because it is about all contact centres.
 //
+// Needs an admin key.
+//
 // Corresponds with GET /metrics (the `Metrics` operationId).
 func (c *Client) Metrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewMetricsRequest(c.Server)
@@ -2694,6 +3167,8 @@ func (c *Client) Metrics(ctx context.Context, reqEditors ...RequestEditorFn) (*h
 // ReadChat Read a chat as the original shows it
 //
 // What selfUri names for chats.
+//
+// Needs the permission interactions:read:chat, or interactions:read.
 //
 // Corresponds with GET /nexus/v3/chat/sessions/{sessionId}/{interactionId} (the `ReadChat` operationId).
 func (c *Client) ReadChat(ctx context.Context, sessionId string, interactionId string, params *ReadChatParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2712,6 +3187,8 @@ func (c *Client) ReadChat(ctx context.Context, sessionId string, interactionId s
 //
 // What selfUri names for secure e-mails. The original documents no path for them; this one is ours.
 //
+// Needs the permission interactions:read:email, or interactions:read.
+//
 // Corresponds with GET /nexus/v3/securemail/{sessionId}/{interactionId} (the `ReadSecureEmail` operationId).
 func (c *Client) ReadSecureEmail(ctx context.Context, sessionId string, interactionId string, params *ReadSecureEmailParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReadSecureEmailRequest(c.Server, sessionId, interactionId, params)
@@ -2728,6 +3205,8 @@ func (c *Client) ReadSecureEmail(ctx context.Context, sessionId string, interact
 // Ready Can changes be committed?
 //
 // Asks for no key. 503 when the store cannot commit, and while the server is draining.
+//
+// Needs no key.
 //
 // Corresponds with GET /readyz (the `Ready` operationId).
 func (c *Client) Ready(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2746,6 +3225,8 @@ func (c *Client) Ready(ctx context.Context, reqEditors ...RequestEditorFn) (*htt
 //
 // Newest first. Every change to webhooks, secrets, keys and contact centres and every replay, logged in the transaction that makes it; what was refused or changed nothing is not logged. before and after have the names of this API. Secrets and keys are never in them; of headers of a webhook's own and of the query of its URL only the names are, and *** (changed) stands for a value that is not what it was.
 //
+// Needs the permission admin.
+//
 // Corresponds with GET /v1/audit (the `ListAudit` operationId).
 func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListAuditRequest(c.Server, params)
@@ -2763,6 +3244,8 @@ func (c *Client) ListAudit(ctx context.Context, params *ListAuditParams, reqEdit
 //
 // For an admin key. All of them: they are few.
 //
+// Needs an admin key.
+//
 // Corresponds with GET /v1/contact-centers (the `ListContactCenters` operationId).
 func (c *Client) ListContactCenters(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListContactCentersRequest(c.Server)
@@ -2779,6 +3262,8 @@ func (c *Client) ListContactCenters(ctx context.Context, reqEditors ...RequestEd
 // CreateContactCenterWithBody Create a contact centre
 //
 // For an admin key. A used id is a conflict.
+//
+// Needs an admin key.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2799,6 +3284,8 @@ func (c *Client) CreateContactCenterWithBody(ctx context.Context, params *Create
 //
 // For an admin key. A used id is a conflict.
 //
+// Needs an admin key.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/contact-centers (the `CreateContactCenter` operationId).
@@ -2816,7 +3303,9 @@ func (c *Client) CreateContactCenter(ctx context.Context, params *CreateContactC
 
 // GetContactCenter Read a contact centre
 //
-// For an admin key.
+// For an admin key, and for a key of the contact centre itself that has the permission admin.
+//
+// Needs the permission admin.
 //
 // Corresponds with GET /v1/contact-centers/{id} (the `GetContactCenter` operationId).
 func (c *Client) GetContactCenter(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2833,7 +3322,9 @@ func (c *Client) GetContactCenter(ctx context.Context, id string, reqEditors ...
 
 // UpdateContactCenterWithBody Change a contact centre's settings
 //
-// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Needs the permission admin.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2852,7 +3343,9 @@ func (c *Client) UpdateContactCenterWithBody(ctx context.Context, id string, con
 
 // UpdateContactCenter Change a contact centre's settings
 //
-// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Needs the permission admin.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2871,7 +3364,9 @@ func (c *Client) UpdateContactCenter(ctx context.Context, id string, body Update
 
 // UpdateContactCenterWithApplicationMergePatchPlusJSONBody Change a contact centre's settings
 //
-// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Needs the permission admin.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -2890,7 +3385,9 @@ func (c *Client) UpdateContactCenterWithApplicationMergePatchPlusJSONBody(ctx co
 
 // ReportRetention Report what retention would remove
 //
-// For an admin key. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+// For an admin key, and for a key of the contact centre itself that has the permission admin. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+//
+// Needs the permission admin.
 //
 // Corresponds with GET /v1/contact-centers/{id}/retention/report (the `ReportRetention` operationId).
 func (c *Client) ReportRetention(ctx context.Context, id string, params *ReportRetentionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2909,6 +3406,8 @@ func (c *Client) ReportRetention(ctx context.Context, id string, params *ReportR
 //
 // Newest first; all filters can be combined. status and failure look at all attempts of a delivery, not only at the last. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 //
+// Needs the permission deliveries.
+//
 // Corresponds with GET /v1/deliveries (the `ListDeliveries` operationId).
 func (c *Client) ListDeliveries(ctx context.Context, params *ListDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListDeliveriesRequest(c.Server, params)
@@ -2925,6 +3424,8 @@ func (c *Client) ListDeliveries(ctx context.Context, params *ListDeliveriesParam
 // GetDelivery Read a delivery with all its attempts
 //
 // Also after its webhook was deleted.
+//
+// Needs the permission deliveries.
 //
 // Corresponds with GET /v1/deliveries/{id} (the `GetDelivery` operationId).
 func (c *Client) GetDelivery(ctx context.Context, id openapi_types.UUID, params *GetDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2943,6 +3444,8 @@ func (c *Client) GetDelivery(ctx context.Context, id openapi_types.UUID, params 
 //
 // Gives a delivered or exhausted delivery a new budget of attempts; the body and the operation id stay the same. One that is still pending is a conflict.
 //
+// Needs the permission deliveries.
+//
 // Corresponds with POST /v1/deliveries/{id}/replay (the `ReplayDelivery` operationId).
 func (c *Client) ReplayDelivery(ctx context.Context, id openapi_types.UUID, params *ReplayDeliveryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewReplayDeliveryRequest(c.Server, id, params)
@@ -2959,6 +3462,8 @@ func (c *Client) ReplayDelivery(ctx context.Context, id openapi_types.UUID, para
 // ListEvents Read events in the order in which they were committed
 //
 // In one order for all readers, in which nothing ever appears behind a cursor that was given: keep the last nextCursor, and nothing is missed that is still kept. An event that was removed since is passed over. With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end, and Last-Event-ID goes on with it. Either way the interaction is shown as it is now, not as it was when the event happened.
+//
+// Needs the permission events:read.
 //
 // Corresponds with GET /v1/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2977,6 +3482,8 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 //
 // Newest first. With state=open and olderThan it finds what was begun and never stopped. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 //
+// Needs the permission interactions:read, or the one of a media type; interactions of other media types are not shown.
+//
 // Corresponds with GET /v1/interactions (the `ListInteractions` operationId).
 func (c *Client) ListInteractions(ctx context.Context, params *ListInteractionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListInteractionsRequest(c.Server, params)
@@ -2993,6 +3500,8 @@ func (c *Client) ListInteractions(ctx context.Context, params *ListInteractionsP
 // CreateInteractionWithBody Create an interaction
 //
 // With a queue it is created and submitted in one transaction, and STARTED is emitted. Without one it is NEW, and nothing is emitted before the submit. An id that is used already is a conflict.
+//
+// Needs the permission interactions:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3013,6 +3522,8 @@ func (c *Client) CreateInteractionWithBody(ctx context.Context, params *CreateIn
 //
 // With a queue it is created and submitted in one transaction, and STARTED is emitted. Without one it is NEW, and nothing is emitted before the submit. An id that is used already is a conflict.
 //
+// Needs the permission interactions:write.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/interactions (the `CreateInteraction` operationId).
@@ -3031,6 +3542,8 @@ func (c *Client) CreateInteraction(ctx context.Context, params *CreateInteractio
 // ChangeInteractionsWithBody Make up to 1,000 changes in one request
 //
 // Each change is judged alone: one that is refused leaves the others as they are, and its result has the problem that a request of its own would have got. Changes of one interaction are made in their order. All that are made are committed together.
+//
+// Needs the permission interactions:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3051,6 +3564,8 @@ func (c *Client) ChangeInteractionsWithBody(ctx context.Context, params *ChangeI
 //
 // Each change is judged alone: one that is refused leaves the others as they are, and its result has the problem that a request of its own would have got. Changes of one interaction are made in their order. All that are made are committed together.
 //
+// Needs the permission interactions:write.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/interactions/batch (the `ChangeInteractions` operationId).
@@ -3070,6 +3585,8 @@ func (c *Client) ChangeInteractions(ctx context.Context, params *ChangeInteracti
 //
 // It stays readable after it was stopped, until its retention ends.
 //
+// Needs the permission interactions:read, or the one of a media type; interactions of other media types are not shown.
+//
 // Corresponds with GET /v1/interactions/{id} (the `GetInteraction` operationId).
 func (c *Client) GetInteraction(ctx context.Context, id openapi_types.UUID, params *GetInteractionParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetInteractionRequest(c.Server, id, params)
@@ -3086,6 +3603,8 @@ func (c *Client) GetInteraction(ctx context.Context, id openapi_types.UUID, para
 // AcceptInteractionWithBody Give an interaction to an agent
 //
 // Emits nothing. Only a QUEUED interaction can be accepted.
+//
+// Needs the permission interactions:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3106,6 +3625,8 @@ func (c *Client) AcceptInteractionWithBody(ctx context.Context, id openapi_types
 //
 // Emits nothing. Only a QUEUED interaction can be accepted.
 //
+// Needs the permission interactions:write.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/interactions/{id}/accept (the `AcceptInteraction` operationId).
@@ -3124,6 +3645,8 @@ func (c *Client) AcceptInteraction(ctx context.Context, id openapi_types.UUID, p
 // ReturnInteractionWithBody Put an interaction back into a queue
 //
 // Emits nothing. Only an interaction that is IN_PROCESS can be returned, or transferred by naming another queue.
+//
+// Needs the permission interactions:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3144,6 +3667,8 @@ func (c *Client) ReturnInteractionWithBody(ctx context.Context, id openapi_types
 //
 // Emits nothing. Only an interaction that is IN_PROCESS can be returned, or transferred by naming another queue.
 //
+// Needs the permission interactions:write.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/interactions/{id}/return (the `ReturnInteraction` operationId).
@@ -3162,6 +3687,8 @@ func (c *Client) ReturnInteraction(ctx context.Context, id openapi_types.UUID, p
 // StopInteractionWithBody Stop an interaction
 //
 // Emits FINISHED. A repeated stop answers with the outcome of the first and emits nothing; stopping a NEW interaction is a conflict.
+//
+// Needs the permission interactions:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3182,6 +3709,8 @@ func (c *Client) StopInteractionWithBody(ctx context.Context, id openapi_types.U
 //
 // Emits FINISHED. A repeated stop answers with the outcome of the first and emits nothing; stopping a NEW interaction is a conflict.
 //
+// Needs the permission interactions:write.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/interactions/{id}/stop (the `StopInteraction` operationId).
@@ -3200,6 +3729,8 @@ func (c *Client) StopInteraction(ctx context.Context, id openapi_types.UUID, par
 // SubmitInteractionWithBody Submit an interaction into a queue
 //
 // Emits STARTED. Only a NEW interaction can be submitted.
+//
+// Needs the permission interactions:write.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3220,6 +3751,8 @@ func (c *Client) SubmitInteractionWithBody(ctx context.Context, id openapi_types
 //
 // Emits STARTED. Only a NEW interaction can be submitted.
 //
+// Needs the permission interactions:write.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/interactions/{id}/submit (the `SubmitInteraction` operationId).
@@ -3235,9 +3768,253 @@ func (c *Client) SubmitInteraction(ctx context.Context, id openapi_types.UUID, p
 	return c.Client.Do(req)
 }
 
+// ListKeys List keys
+//
+// Newest first, without the keys themselves: those of the contact centre, or with scope=server admin keys.
+//
+// Needs the permission admin.
+//
+// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+func (c *Client) ListKeys(ctx context.Context, params *ListKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListKeysRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateKeyWithBody Create a key
+//
+// The key is in this answer and never shown again: only its hash is stored. It belongs to the contact centre of the request. With admin it belongs to none and may do everything: only an admin key can make such a one.
+//
+// Needs the permission admin.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+func (c *Client) CreateKeyWithBody(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateKeyRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateKey Create a key
+//
+// The key is in this answer and never shown again: only its hash is stored. It belongs to the contact centre of the request. With admin it belongs to none and may do everything: only an admin key can make such a one.
+//
+// Needs the permission admin.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+func (c *Client) CreateKey(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateKeyRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteKey Delete a key
+//
+// It opens nothing any more, and is gone from the lists; the audit log keeps what was done with it. The admin key of the configuration cannot be deleted while it is configured. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Corresponds with DELETE /v1/keys/{id} (the `DeleteKey` operationId).
+func (c *Client) DeleteKey(ctx context.Context, id openapi_types.UUID, params *DeleteKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteKeyRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetKey Read a key
+//
+// Without the key itself. Admin keys are shown to an admin key.
+//
+// Needs the permission admin.
+//
+// Corresponds with GET /v1/keys/{id} (the `GetKey` operationId).
+func (c *Client) GetKey(ctx context.Context, id openapi_types.UUID, params *GetKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetKeyRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateKeyWithBody Change a key
+//
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+func (c *Client) UpdateKeyWithBody(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateKeyRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateKey Change a key
+//
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+func (c *Client) UpdateKey(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, body UpdateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateKeyRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateKeyWithApplicationMergePatchPlusJSONBody Change a key
+//
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+func (c *Client) UpdateKeyWithApplicationMergePatchPlusJSONBody(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, body UpdateKeyApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateKeyRequestWithApplicationMergePatchPlusJSONBody(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DisableKey Disable a key
+//
+// It opens nothing until it is enabled: at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Corresponds with POST /v1/keys/{id}/disable (the `DisableKey` operationId).
+func (c *Client) DisableKey(ctx context.Context, id openapi_types.UUID, params *DisableKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDisableKeyRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EnableKey Enable a key
+//
+// One that has expired stays so: give it another expiresAt.
+//
+// Needs the permission admin.
+//
+// Corresponds with POST /v1/keys/{id}/enable (the `EnableKey` operationId).
+func (c *Client) EnableKey(ctx context.Context, id openapi_types.UUID, params *EnableKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEnableKeyRequest(c.Server, id, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExpireKeyWithBody Expire a key
+//
+// Now, or at another time: give the key before a while in which its successor is brought to all who use it. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /v1/keys/{id}/expire (the `ExpireKey` operationId).
+func (c *Client) ExpireKeyWithBody(ctx context.Context, id openapi_types.UUID, params *ExpireKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExpireKeyRequestWithBody(c.Server, id, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExpireKey Expire a key
+//
+// Now, or at another time: give the key before a while in which its successor is brought to all who use it. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /v1/keys/{id}/expire (the `ExpireKey` operationId).
+func (c *Client) ExpireKey(ctx context.Context, id openapi_types.UUID, params *ExpireKeyParams, body ExpireKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExpireKeyRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListNotices List notices
 //
 // What operators were told, newest first, also when no webhook with the purpose notices was there to be told. They are kept as long as interactions are.
+//
+// Needs the permission webhooks.
 //
 // Corresponds with GET /v1/notices (the `ListNotices` operationId).
 func (c *Client) ListNotices(ctx context.Context, params *ListNoticesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3256,6 +4033,8 @@ func (c *Client) ListNotices(ctx context.Context, params *ListNoticesParams, req
 //
 // Newest first. The last 1,000 of a contact centre are kept.
 //
+// Needs the permission deliveries.
+//
 // Corresponds with GET /v1/replays (the `ListReplays` operationId).
 func (c *Client) ListReplays(ctx context.Context, params *ListReplaysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListReplaysRequest(c.Server, params)
@@ -3272,6 +4051,8 @@ func (c *Client) ListReplays(ctx context.Context, params *ListReplaysParams, req
 // CreateReplayWithBody Replay many deliveries of a webhook
 //
 // Makes the deliveries that match pending again, in the order of their events, in small batches beside all other work. The body and the operation id stay the same, and a FINISHED waits for its STARTED. It survives restarts. A dry run only counts, and is answered with 200 when it is done within three seconds. A contact centre has at most 10 that run or are paused; another one is a conflict.
+//
+// Needs the permission deliveries.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3292,6 +4073,8 @@ func (c *Client) CreateReplayWithBody(ctx context.Context, params *CreateReplayP
 //
 // Makes the deliveries that match pending again, in the order of their events, in small batches beside all other work. The body and the operation id stay the same, and a FINISHED waits for its STARTED. It survives restarts. A dry run only counts, and is answered with 200 when it is done within three seconds. A contact centre has at most 10 that run or are paused; another one is a conflict.
 //
+// Needs the permission deliveries.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/replays (the `CreateReplay` operationId).
@@ -3311,6 +4094,8 @@ func (c *Client) CreateReplay(ctx context.Context, params *CreateReplayParams, b
 //
 // How far it is, and what it has done so far.
 //
+// Needs the permission deliveries.
+//
 // Corresponds with GET /v1/replays/{id} (the `GetReplay` operationId).
 func (c *Client) GetReplay(ctx context.Context, id openapi_types.UUID, params *GetReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReplayRequest(c.Server, id, params)
@@ -3327,6 +4112,8 @@ func (c *Client) GetReplay(ctx context.Context, id openapi_types.UUID, params *G
 // CancelReplay Cancel a replay
 //
 // Nothing more is replayed after the answer. What is pending by then goes out. One that has ended is a conflict.
+//
+// Needs the permission deliveries.
 //
 // Corresponds with POST /v1/replays/{id}/cancel (the `CancelReplay` operationId).
 func (c *Client) CancelReplay(ctx context.Context, id openapi_types.UUID, params *CancelReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3345,6 +4132,8 @@ func (c *Client) CancelReplay(ctx context.Context, id openapi_types.UUID, params
 //
 // Nothing more is replayed after the answer, until it is resumed. What is pending by then goes out. Only a running one can be paused.
 //
+// Needs the permission deliveries.
+//
 // Corresponds with POST /v1/replays/{id}/pause (the `PauseReplay` operationId).
 func (c *Client) PauseReplay(ctx context.Context, id openapi_types.UUID, params *PauseReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPauseReplayRequest(c.Server, id, params)
@@ -3361,6 +4150,8 @@ func (c *Client) PauseReplay(ctx context.Context, id openapi_types.UUID, params 
 // ResumeReplay Resume a replay
 //
 // It goes on where it was. Only a paused one can be resumed.
+//
+// Needs the permission deliveries.
 //
 // Corresponds with POST /v1/replays/{id}/resume (the `ResumeReplay` operationId).
 func (c *Client) ResumeReplay(ctx context.Context, id openapi_types.UUID, params *ResumeReplayParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3379,6 +4170,8 @@ func (c *Client) ResumeReplay(ctx context.Context, id openapi_types.UUID, params
 //
 // Newest first, without secrets; deleted ones are not shown.
 //
+// Needs the permission webhooks.
+//
 // Corresponds with GET /v1/webhooks (the `ListWebhooks` operationId).
 func (c *Client) ListWebhooks(ctx context.Context, params *ListWebhooksParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListWebhooksRequest(c.Server, params)
@@ -3395,6 +4188,8 @@ func (c *Client) ListWebhooks(ctx context.Context, params *ListWebhooksParams, r
 // CreateWebhookWithBody Create a webhook
 //
 // Only this answer shows the secret. A preset is applied before the explicit fields. Events from now on are delivered to it.
+//
+// Needs the permission webhooks.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3415,6 +4210,8 @@ func (c *Client) CreateWebhookWithBody(ctx context.Context, params *CreateWebhoo
 //
 // Only this answer shows the secret. A preset is applied before the explicit fields. Events from now on are delivered to it.
 //
+// Needs the permission webhooks.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
@@ -3434,6 +4231,8 @@ func (c *Client) CreateWebhook(ctx context.Context, params *CreateWebhookParams,
 //
 // It gets no more deliveries. Its history stays readable until its retention ends.
 //
+// Needs the permission webhooks.
+//
 // Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
 func (c *Client) DeleteWebhook(ctx context.Context, id openapi_types.UUID, params *DeleteWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDeleteWebhookRequest(c.Server, id, params)
@@ -3451,6 +4250,8 @@ func (c *Client) DeleteWebhook(ctx context.Context, id openapi_types.UUID, param
 //
 // Without its secret.
 //
+// Needs the permission webhooks.
+//
 // Corresponds with GET /v1/webhooks/{id} (the `GetWebhook` operationId).
 func (c *Client) GetWebhook(ctx context.Context, id openapi_types.UUID, params *GetWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetWebhookRequest(c.Server, id, params)
@@ -3467,6 +4268,8 @@ func (c *Client) GetWebhook(ctx context.Context, id openapi_types.UUID, params *
 // UpdateWebhookWithBody Change a webhook's settings
 //
 // A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+//
+// Needs the permission webhooks.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3487,6 +4290,8 @@ func (c *Client) UpdateWebhookWithBody(ctx context.Context, id openapi_types.UUI
 //
 // A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
+// Needs the permission webhooks.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
@@ -3505,6 +4310,8 @@ func (c *Client) UpdateWebhook(ctx context.Context, id openapi_types.UUID, param
 // UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
 //
 // A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+//
+// Needs the permission webhooks.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -3525,6 +4332,8 @@ func (c *Client) UpdateWebhookWithApplicationMergePatchPlusJSONBody(ctx context.
 //
 // Its deliveries are kept until it is enabled.
 //
+// Needs the permission webhooks.
+//
 // Corresponds with POST /v1/webhooks/{id}/disable (the `DisableWebhook` operationId).
 func (c *Client) DisableWebhook(ctx context.Context, id openapi_types.UUID, params *DisableWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDisableWebhookRequest(c.Server, id, params)
@@ -3542,6 +4351,8 @@ func (c *Client) DisableWebhook(ctx context.Context, id openapi_types.UUID, para
 //
 // Its open deliveries go out, also those that an open circuit held back. Enabling an enabled one changes nothing else.
 //
+// Needs the permission webhooks.
+//
 // Corresponds with POST /v1/webhooks/{id}/enable (the `EnableWebhook` operationId).
 func (c *Client) EnableWebhook(ctx context.Context, id openapi_types.UUID, params *EnableWebhookParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewEnableWebhookRequest(c.Server, id, params)
@@ -3558,6 +4369,8 @@ func (c *Client) EnableWebhook(ctx context.Context, id openapi_types.UUID, param
 // RotateSecretsWithBody Rotate a webhook's secret
 //
 // The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+//
+// Needs the permission webhooks.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3578,6 +4391,8 @@ func (c *Client) RotateSecretsWithBody(ctx context.Context, id openapi_types.UUI
 //
 // The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
 //
+// Needs the permission webhooks.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
@@ -3597,6 +4412,8 @@ func (c *Client) RotateSecrets(ctx context.Context, id openapi_types.UUID, param
 //
 // Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
 //
+// Needs the permission webhooks.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
@@ -3615,6 +4432,8 @@ func (c *Client) TestWebhookWithBody(ctx context.Context, id openapi_types.UUID,
 // TestWebhook Send a test
 //
 // Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
+//
+// Needs the permission webhooks.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5324,6 +6143,529 @@ func NewSubmitInteractionRequestWithBody(server string, id openapi_types.UUID, p
 	return req, nil
 }
 
+// NewListKeysRequest constructs an http.Request for the ListKeys method
+func NewListKeysRequest(server string, params *ListKeysParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XCcid != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "x-ccid", *params.XCcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("x-ccid", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCreateKeyRequest calls the generic CreateKey builder with application/json body
+func NewCreateKeyRequest(server string, params *CreateKeyParams, body CreateKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateKeyRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewCreateKeyRequestWithBody constructs an http.Request for the CreateKey method, with any body, and a specified content type
+func NewCreateKeyRequestWithBody(server string, params *CreateKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCcid != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "x-ccid", *params.XCcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("x-ccid", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteKeyRequest constructs an http.Request for the DeleteKey method
+func NewDeleteKeyRequest(server string, id openapi_types.UUID, params *DeleteKeyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XCcid != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "x-ccid", *params.XCcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("x-ccid", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetKeyRequest constructs an http.Request for the GetKey method
+func NewGetKeyRequest(server string, id openapi_types.UUID, params *GetKeyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XCcid != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "x-ccid", *params.XCcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("x-ccid", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpdateKeyRequest calls the generic UpdateKey builder with application/json body
+func NewUpdateKeyRequest(server string, id openapi_types.UUID, params *UpdateKeyParams, body UpdateKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateKeyRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewUpdateKeyRequestWithApplicationMergePatchPlusJSONBody calls the generic UpdateKey builder with application/merge-patch+json body
+func NewUpdateKeyRequestWithApplicationMergePatchPlusJSONBody(server string, id openapi_types.UUID, params *UpdateKeyParams, body UpdateKeyApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateKeyRequestWithBody(server, id, params, "application/merge-patch+json", bodyReader)
+}
+
+// NewUpdateKeyRequestWithBody constructs an http.Request for the UpdateKey method, with any body, and a specified content type
+func NewUpdateKeyRequestWithBody(server string, id openapi_types.UUID, params *UpdateKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCcid != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "x-ccid", *params.XCcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("x-ccid", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDisableKeyRequest constructs an http.Request for the DisableKey method
+func NewDisableKeyRequest(server string, id openapi_types.UUID, params *DisableKeyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys/%s/disable", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XCcid != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "x-ccid", *params.XCcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("x-ccid", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewEnableKeyRequest constructs an http.Request for the EnableKey method
+func NewEnableKeyRequest(server string, id openapi_types.UUID, params *EnableKeyParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys/%s/enable", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.XCcid != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "x-ccid", *params.XCcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("x-ccid", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewExpireKeyRequest calls the generic ExpireKey builder with application/json body
+func NewExpireKeyRequest(server string, id openapi_types.UUID, params *ExpireKeyParams, body ExpireKeyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExpireKeyRequestWithBody(server, id, params, "application/json", bodyReader)
+}
+
+// NewExpireKeyRequestWithBody constructs an http.Request for the ExpireKey method, with any body, and a specified content type
+func NewExpireKeyRequestWithBody(server string, id openapi_types.UUID, params *ExpireKeyParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/keys/%s/expire", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.XCcid != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "x-ccid", *params.XCcid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("x-ccid", headerParam0)
+		}
+
+		if params.IdempotencyKey != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewListNoticesRequest constructs an http.Request for the ListNotices method
 func NewListNoticesRequest(server string, params *ListNoticesParams) (*http.Request, error) {
 	var err error
@@ -6437,6 +7779,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Asks for no key and looks at nothing.
 	//
+	// Needs no key.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /healthz (the `Health` operationId).
@@ -6445,6 +7789,8 @@ type ClientWithResponsesInterface interface {
 	// MetricsWithResponse Metrics for Prometheus
 	//
 	// For an admin key, because it is about all contact centres.
+	//
+	// Needs an admin key.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6455,6 +7801,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// What selfUri names for chats.
 	//
+	// Needs the permission interactions:read:chat, or interactions:read.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /nexus/v3/chat/sessions/{sessionId}/{interactionId} (the `ReadChat` operationId).
@@ -6463,6 +7811,8 @@ type ClientWithResponsesInterface interface {
 	// ReadSecureEmailWithResponse Read a secure e-mail
 	//
 	// What selfUri names for secure e-mails. The original documents no path for them; this one is ours.
+	//
+	// Needs the permission interactions:read:email, or interactions:read.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6473,6 +7823,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Asks for no key. 503 when the store cannot commit, and while the server is draining.
 	//
+	// Needs no key.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /readyz (the `Ready` operationId).
@@ -6481,6 +7833,8 @@ type ClientWithResponsesInterface interface {
 	// ListAuditWithResponse Read who changed what
 	//
 	// Newest first. Every change to webhooks, secrets, keys and contact centres and every replay, logged in the transaction that makes it; what was refused or changed nothing is not logged. before and after have the names of this API. Secrets and keys are never in them; of headers of a webhook's own and of the query of its URL only the names are, and *** (changed) stands for a value that is not what it was.
+	//
+	// Needs the permission admin.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6491,6 +7845,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// For an admin key. All of them: they are few.
 	//
+	// Needs an admin key.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/contact-centers (the `ListContactCenters` operationId).
@@ -6499,6 +7855,8 @@ type ClientWithResponsesInterface interface {
 	// CreateContactCenterWithBodyWithResponse Create a contact centre
 	//
 	// For an admin key. A used id is a conflict.
+	//
+	// Needs an admin key.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6509,6 +7867,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// For an admin key. A used id is a conflict.
 	//
+	// Needs an admin key.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/contact-centers (the `CreateContactCenter` operationId).
@@ -6516,7 +7876,9 @@ type ClientWithResponsesInterface interface {
 
 	// GetContactCenterWithResponse Read a contact centre
 	//
-	// For an admin key.
+	// For an admin key, and for a key of the contact centre itself that has the permission admin.
+	//
+	// Needs the permission admin.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6525,7 +7887,9 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateContactCenterWithBodyWithResponse Change a contact centre's settings
 	//
-	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Needs the permission admin.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6534,7 +7898,9 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateContactCenterWithResponse Change a contact centre's settings
 	//
-	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Needs the permission admin.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6543,7 +7909,9 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateContactCenterWithApplicationMergePatchPlusJSONBodyWithResponse Change a contact centre's settings
 	//
-	// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+	//
+	// Needs the permission admin.
 	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6552,7 +7920,9 @@ type ClientWithResponsesInterface interface {
 
 	// ReportRetentionWithResponse Report what retention would remove
 	//
-	// For an admin key. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+	// For an admin key, and for a key of the contact centre itself that has the permission admin. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+	//
+	// Needs the permission admin.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6563,6 +7933,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Newest first; all filters can be combined. status and failure look at all attempts of a delivery, not only at the last. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 	//
+	// Needs the permission deliveries.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/deliveries (the `ListDeliveries` operationId).
@@ -6571,6 +7943,8 @@ type ClientWithResponsesInterface interface {
 	// GetDeliveryWithResponse Read a delivery with all its attempts
 	//
 	// Also after its webhook was deleted.
+	//
+	// Needs the permission deliveries.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6581,6 +7955,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Gives a delivered or exhausted delivery a new budget of attempts; the body and the operation id stay the same. One that is still pending is a conflict.
 	//
+	// Needs the permission deliveries.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/deliveries/{id}/replay (the `ReplayDelivery` operationId).
@@ -6589,6 +7965,8 @@ type ClientWithResponsesInterface interface {
 	// ListEventsWithResponse Read events in the order in which they were committed
 	//
 	// In one order for all readers, in which nothing ever appears behind a cursor that was given: keep the last nextCursor, and nothing is missed that is still kept. An event that was removed since is passed over. With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end, and Last-Event-ID goes on with it. Either way the interaction is shown as it is now, not as it was when the event happened.
+	//
+	// Needs the permission events:read.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6599,6 +7977,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Newest first. With state=open and olderThan it finds what was begun and never stopped. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 	//
+	// Needs the permission interactions:read, or the one of a media type; interactions of other media types are not shown.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/interactions (the `ListInteractions` operationId).
@@ -6607,6 +7987,8 @@ type ClientWithResponsesInterface interface {
 	// CreateInteractionWithBodyWithResponse Create an interaction
 	//
 	// With a queue it is created and submitted in one transaction, and STARTED is emitted. Without one it is NEW, and nothing is emitted before the submit. An id that is used already is a conflict.
+	//
+	// Needs the permission interactions:write.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6617,6 +7999,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// With a queue it is created and submitted in one transaction, and STARTED is emitted. Without one it is NEW, and nothing is emitted before the submit. An id that is used already is a conflict.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/interactions (the `CreateInteraction` operationId).
@@ -6625,6 +8009,8 @@ type ClientWithResponsesInterface interface {
 	// ChangeInteractionsWithBodyWithResponse Make up to 1,000 changes in one request
 	//
 	// Each change is judged alone: one that is refused leaves the others as they are, and its result has the problem that a request of its own would have got. Changes of one interaction are made in their order. All that are made are committed together.
+	//
+	// Needs the permission interactions:write.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6635,6 +8021,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Each change is judged alone: one that is refused leaves the others as they are, and its result has the problem that a request of its own would have got. Changes of one interaction are made in their order. All that are made are committed together.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/interactions/batch (the `ChangeInteractions` operationId).
@@ -6643,6 +8031,8 @@ type ClientWithResponsesInterface interface {
 	// GetInteractionWithResponse Read an interaction
 	//
 	// It stays readable after it was stopped, until its retention ends.
+	//
+	// Needs the permission interactions:read, or the one of a media type; interactions of other media types are not shown.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6653,6 +8043,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Emits nothing. Only a QUEUED interaction can be accepted.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/interactions/{id}/accept (the `AcceptInteraction` operationId).
@@ -6661,6 +8053,8 @@ type ClientWithResponsesInterface interface {
 	// AcceptInteractionWithResponse Give an interaction to an agent
 	//
 	// Emits nothing. Only a QUEUED interaction can be accepted.
+	//
+	// Needs the permission interactions:write.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6671,6 +8065,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Emits nothing. Only an interaction that is IN_PROCESS can be returned, or transferred by naming another queue.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/interactions/{id}/return (the `ReturnInteraction` operationId).
@@ -6679,6 +8075,8 @@ type ClientWithResponsesInterface interface {
 	// ReturnInteractionWithResponse Put an interaction back into a queue
 	//
 	// Emits nothing. Only an interaction that is IN_PROCESS can be returned, or transferred by naming another queue.
+	//
+	// Needs the permission interactions:write.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6689,6 +8087,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Emits FINISHED. A repeated stop answers with the outcome of the first and emits nothing; stopping a NEW interaction is a conflict.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/interactions/{id}/stop (the `StopInteraction` operationId).
@@ -6697,6 +8097,8 @@ type ClientWithResponsesInterface interface {
 	// StopInteractionWithResponse Stop an interaction
 	//
 	// Emits FINISHED. A repeated stop answers with the outcome of the first and emits nothing; stopping a NEW interaction is a conflict.
+	//
+	// Needs the permission interactions:write.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6707,6 +8109,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Emits STARTED. Only a NEW interaction can be submitted.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/interactions/{id}/submit (the `SubmitInteraction` operationId).
@@ -6716,14 +8120,150 @@ type ClientWithResponsesInterface interface {
 	//
 	// Emits STARTED. Only a NEW interaction can be submitted.
 	//
+	// Needs the permission interactions:write.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/interactions/{id}/submit (the `SubmitInteraction` operationId).
 	SubmitInteractionWithResponse(ctx context.Context, id openapi_types.UUID, params *SubmitInteractionParams, body SubmitInteractionJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitInteractionResponse, error)
 
+	// ListKeysWithResponse List keys
+	//
+	// Newest first, without the keys themselves: those of the contact centre, or with scope=server admin keys.
+	//
+	// Needs the permission admin.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+	ListKeysWithResponse(ctx context.Context, params *ListKeysParams, reqEditors ...RequestEditorFn) (*ListKeysResponse, error)
+
+	// CreateKeyWithBodyWithResponse Create a key
+	//
+	// The key is in this answer and never shown again: only its hash is stored. It belongs to the contact centre of the request. With admin it belongs to none and may do everything: only an admin key can make such a one.
+	//
+	// Needs the permission admin.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+	CreateKeyWithBodyWithResponse(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error)
+
+	// CreateKeyWithResponse Create a key
+	//
+	// The key is in this answer and never shown again: only its hash is stored. It belongs to the contact centre of the request. With admin it belongs to none and may do everything: only an admin key can make such a one.
+	//
+	// Needs the permission admin.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+	CreateKeyWithResponse(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error)
+
+	// DeleteKeyWithResponse Delete a key
+	//
+	// It opens nothing any more, and is gone from the lists; the audit log keeps what was done with it. The admin key of the configuration cannot be deleted while it is configured. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /v1/keys/{id} (the `DeleteKey` operationId).
+	DeleteKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *DeleteKeyParams, reqEditors ...RequestEditorFn) (*DeleteKeyResponse, error)
+
+	// GetKeyWithResponse Read a key
+	//
+	// Without the key itself. Admin keys are shown to an admin key.
+	//
+	// Needs the permission admin.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/keys/{id} (the `GetKey` operationId).
+	GetKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *GetKeyParams, reqEditors ...RequestEditorFn) (*GetKeyResponse, error)
+
+	// UpdateKeyWithBodyWithResponse Change a key
+	//
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+	UpdateKeyWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateKeyResponse, error)
+
+	// UpdateKeyWithResponse Change a key
+	//
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+	UpdateKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, body UpdateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateKeyResponse, error)
+
+	// UpdateKeyWithApplicationMergePatchPlusJSONBodyWithResponse Change a key
+	//
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+	UpdateKeyWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, body UpdateKeyApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateKeyResponse, error)
+
+	// DisableKeyWithResponse Disable a key
+	//
+	// It opens nothing until it is enabled: at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys/{id}/disable (the `DisableKey` operationId).
+	DisableKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *DisableKeyParams, reqEditors ...RequestEditorFn) (*DisableKeyResponse, error)
+
+	// EnableKeyWithResponse Enable a key
+	//
+	// One that has expired stays so: give it another expiresAt.
+	//
+	// Needs the permission admin.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys/{id}/enable (the `EnableKey` operationId).
+	EnableKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *EnableKeyParams, reqEditors ...RequestEditorFn) (*EnableKeyResponse, error)
+
+	// ExpireKeyWithBodyWithResponse Expire a key
+	//
+	// Now, or at another time: give the key before a while in which its successor is brought to all who use it. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys/{id}/expire (the `ExpireKey` operationId).
+	ExpireKeyWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *ExpireKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExpireKeyResponse, error)
+
+	// ExpireKeyWithResponse Expire a key
+	//
+	// Now, or at another time: give the key before a while in which its successor is brought to all who use it. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+	//
+	// Needs the permission admin.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /v1/keys/{id}/expire (the `ExpireKey` operationId).
+	ExpireKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *ExpireKeyParams, body ExpireKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*ExpireKeyResponse, error)
+
 	// ListNoticesWithResponse List notices
 	//
 	// What operators were told, newest first, also when no webhook with the purpose notices was there to be told. They are kept as long as interactions are.
+	//
+	// Needs the permission webhooks.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6734,6 +8274,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Newest first. The last 1,000 of a contact centre are kept.
 	//
+	// Needs the permission deliveries.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /v1/replays (the `ListReplays` operationId).
@@ -6742,6 +8284,8 @@ type ClientWithResponsesInterface interface {
 	// CreateReplayWithBodyWithResponse Replay many deliveries of a webhook
 	//
 	// Makes the deliveries that match pending again, in the order of their events, in small batches beside all other work. The body and the operation id stay the same, and a FINISHED waits for its STARTED. It survives restarts. A dry run only counts, and is answered with 200 when it is done within three seconds. A contact centre has at most 10 that run or are paused; another one is a conflict.
+	//
+	// Needs the permission deliveries.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6752,6 +8296,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Makes the deliveries that match pending again, in the order of their events, in small batches beside all other work. The body and the operation id stay the same, and a FINISHED waits for its STARTED. It survives restarts. A dry run only counts, and is answered with 200 when it is done within three seconds. A contact centre has at most 10 that run or are paused; another one is a conflict.
 	//
+	// Needs the permission deliveries.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/replays (the `CreateReplay` operationId).
@@ -6760,6 +8306,8 @@ type ClientWithResponsesInterface interface {
 	// GetReplayWithResponse Read a replay
 	//
 	// How far it is, and what it has done so far.
+	//
+	// Needs the permission deliveries.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6770,6 +8318,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Nothing more is replayed after the answer. What is pending by then goes out. One that has ended is a conflict.
 	//
+	// Needs the permission deliveries.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/replays/{id}/cancel (the `CancelReplay` operationId).
@@ -6778,6 +8328,8 @@ type ClientWithResponsesInterface interface {
 	// PauseReplayWithResponse Pause a replay
 	//
 	// Nothing more is replayed after the answer, until it is resumed. What is pending by then goes out. Only a running one can be paused.
+	//
+	// Needs the permission deliveries.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6788,6 +8340,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// It goes on where it was. Only a paused one can be resumed.
 	//
+	// Needs the permission deliveries.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/replays/{id}/resume (the `ResumeReplay` operationId).
@@ -6796,6 +8350,8 @@ type ClientWithResponsesInterface interface {
 	// ListWebhooksWithResponse List webhooks
 	//
 	// Newest first, without secrets; deleted ones are not shown.
+	//
+	// Needs the permission webhooks.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6806,6 +8362,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Only this answer shows the secret. A preset is applied before the explicit fields. Events from now on are delivered to it.
 	//
+	// Needs the permission webhooks.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
@@ -6814,6 +8372,8 @@ type ClientWithResponsesInterface interface {
 	// CreateWebhookWithResponse Create a webhook
 	//
 	// Only this answer shows the secret. A preset is applied before the explicit fields. Events from now on are delivered to it.
+	//
+	// Needs the permission webhooks.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6824,6 +8384,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// It gets no more deliveries. Its history stays readable until its retention ends.
 	//
+	// Needs the permission webhooks.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
@@ -6832,6 +8394,8 @@ type ClientWithResponsesInterface interface {
 	// GetWebhookWithResponse Read a webhook
 	//
 	// Without its secret.
+	//
+	// Needs the permission webhooks.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6842,6 +8406,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
+	// Needs the permission webhooks.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
@@ -6850,6 +8416,8 @@ type ClientWithResponsesInterface interface {
 	// UpdateWebhookWithResponse Change a webhook's settings
 	//
 	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	//
+	// Needs the permission webhooks.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6860,6 +8428,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
+	// Needs the permission webhooks.
+	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
@@ -6868,6 +8438,8 @@ type ClientWithResponsesInterface interface {
 	// DisableWebhookWithResponse Disable a webhook
 	//
 	// Its deliveries are kept until it is enabled.
+	//
+	// Needs the permission webhooks.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6878,6 +8450,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Its open deliveries go out, also those that an open circuit held back. Enabling an enabled one changes nothing else.
 	//
+	// Needs the permission webhooks.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/webhooks/{id}/enable (the `EnableWebhook` operationId).
@@ -6886,6 +8460,8 @@ type ClientWithResponsesInterface interface {
 	// RotateSecretsWithBodyWithResponse Rotate a webhook's secret
 	//
 	// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+	//
+	// Needs the permission webhooks.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6896,6 +8472,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
 	//
+	// Needs the permission webhooks.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
@@ -6905,6 +8483,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
 	//
+	// Needs the permission webhooks.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
@@ -6913,6 +8493,8 @@ type ClientWithResponsesInterface interface {
 	// TestWebhookWithResponse Send a test
 	//
 	// Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
+	//
+	// Needs the permission webhooks.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6977,6 +8559,8 @@ type MetricsResponse struct {
 	ApplicationproblemJSON403 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -6996,6 +8580,11 @@ func (r MetricsResponse) GetApplicationproblemJSON403() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r MetricsResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r MetricsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -7050,6 +8639,8 @@ type ReadChatResponse struct {
 	JSON403 *NexusAnswer
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NexusAnswer
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *NexusAnswer
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *NexusAnswer
 	// JSON503 the response for an HTTP 503 `application/json` response
@@ -7079,6 +8670,11 @@ func (r ReadChatResponse) GetJSON403() *NexusAnswer {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r ReadChatResponse) GetJSON404() *NexusAnswer {
 	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ReadChatResponse) GetJSON429() *NexusAnswer {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -7133,6 +8729,8 @@ type ReadSecureEmailResponse struct {
 	JSON403 *NexusAnswer
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NexusAnswer
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *NexusAnswer
 	// JSON500 the response for an HTTP 500 `application/json` response
 	JSON500 *NexusAnswer
 	// JSON503 the response for an HTTP 503 `application/json` response
@@ -7162,6 +8760,11 @@ func (r ReadSecureEmailResponse) GetJSON403() *NexusAnswer {
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
 func (r ReadSecureEmailResponse) GetJSON404() *NexusAnswer {
 	return r.JSON404
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ReadSecureEmailResponse) GetJSON429() *NexusAnswer {
+	return r.JSON429
 }
 
 // GetJSON500 returns the response for an HTTP 500 `application/json` response
@@ -7271,6 +8874,8 @@ type ListAuditResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -7300,6 +8905,11 @@ func (r ListAuditResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListAuditResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListAuditResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -7352,6 +8962,8 @@ type ListContactCentersResponse struct {
 	ApplicationproblemJSON403 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -7376,6 +8988,11 @@ func (r ListContactCentersResponse) GetApplicationproblemJSON403() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListContactCentersResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListContactCentersResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -7441,6 +9058,8 @@ type CreateContactCenterResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -7487,6 +9106,11 @@ func (r CreateContactCenterResponse) GetApplicationproblemJSON415() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CreateContactCenterResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateContactCenterResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -7541,6 +9165,8 @@ type GetContactCenterResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -7570,6 +9196,11 @@ func (r GetContactCenterResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetContactCenterResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetContactCenterResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -7630,6 +9261,8 @@ type UpdateContactCenterResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -7674,6 +9307,11 @@ func (r UpdateContactCenterResponse) GetApplicationproblemJSON415() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r UpdateContactCenterResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateContactCenterResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -7728,6 +9366,8 @@ type ReportRetentionResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -7757,6 +9397,11 @@ func (r ReportRetentionResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ReportRetentionResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReportRetentionResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -7811,6 +9456,8 @@ type ListDeliveriesResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -7840,6 +9487,11 @@ func (r ListDeliveriesResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListDeliveriesResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListDeliveriesResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -7894,6 +9546,8 @@ type GetDeliveryResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -7923,6 +9577,11 @@ func (r GetDeliveryResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetDeliveryResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetDeliveryResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -7984,6 +9643,8 @@ type ReplayDeliveryResponse struct {
 	ApplicationproblemJSON409 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8020,6 +9681,11 @@ func (r ReplayDeliveryResponse) GetApplicationproblemJSON409() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ReplayDeliveryResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReplayDeliveryResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -8164,6 +9830,8 @@ type ListInteractionsResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8193,6 +9861,11 @@ func (r ListInteractionsResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListInteractionsResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListInteractionsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -8260,6 +9933,8 @@ type CreateInteractionResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8311,6 +9986,11 @@ func (r CreateInteractionResponse) GetApplicationproblemJSON415() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CreateInteractionResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateInteractionResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -8376,6 +10056,8 @@ type ChangeInteractionsResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8422,6 +10104,11 @@ func (r ChangeInteractionsResponse) GetApplicationproblemJSON415() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ChangeInteractionsResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ChangeInteractionsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -8476,6 +10163,8 @@ type GetInteractionResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8505,6 +10194,11 @@ func (r GetInteractionResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetInteractionResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetInteractionResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -8572,6 +10266,8 @@ type AcceptInteractionResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8623,6 +10319,11 @@ func (r AcceptInteractionResponse) GetApplicationproblemJSON415() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r AcceptInteractionResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r AcceptInteractionResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -8690,6 +10391,8 @@ type ReturnInteractionResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8741,6 +10444,11 @@ func (r ReturnInteractionResponse) GetApplicationproblemJSON415() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ReturnInteractionResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ReturnInteractionResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -8808,6 +10516,8 @@ type StopInteractionResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8859,6 +10569,11 @@ func (r StopInteractionResponse) GetApplicationproblemJSON415() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r StopInteractionResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r StopInteractionResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -8926,6 +10641,8 @@ type SubmitInteractionResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -8979,6 +10696,11 @@ func (r SubmitInteractionResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r SubmitInteractionResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r SubmitInteractionResponse) GetApplicationproblemJSON500() *Problem {
 	return r.ApplicationproblemJSON500
@@ -9018,6 +10740,852 @@ func (r SubmitInteractionResponse) ContentType() string {
 	return ""
 }
 
+type ListKeysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *KeyList
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListKeysResponse) GetJSON200() *KeyList {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListKeysResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ListKeysResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ListKeysResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ListKeysResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListKeysResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListKeysResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListKeysResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListKeysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListKeysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListKeysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListKeysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateKeyResponse201Headers the declared response headers of an HTTP 201 response for CreateKey
+type CreateKeyResponse201Headers struct {
+	IdempotencyReplayed *string
+}
+
+type CreateKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Key
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateKeyResponse201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateKeyResponse) GetJSON201() *Key {
+	return r.JSON201
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CreateKeyResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteKeyResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteKeyResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteKeyResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DeleteKeyResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DeleteKeyResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteKeyResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteKeyResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteKeyResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Key
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetKeyResponse) GetJSON200() *Key {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetKeyResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetKeyResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r GetKeyResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetKeyResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetKeyResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetKeyResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetKeyResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Key
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateKeyResponse) GetJSON200() *Key {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r UpdateKeyResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r UpdateKeyResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r UpdateKeyResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r UpdateKeyResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r UpdateKeyResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r UpdateKeyResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r UpdateKeyResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r UpdateKeyResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateKeyResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r UpdateKeyResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r UpdateKeyResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DisableKeyResponse200Headers the declared response headers of an HTTP 200 response for DisableKey
+type DisableKeyResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+type DisableKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Key
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DisableKeyResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DisableKeyResponse) GetJSON200() *Key {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DisableKeyResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DisableKeyResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DisableKeyResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r DisableKeyResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r DisableKeyResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DisableKeyResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DisableKeyResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DisableKeyResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DisableKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DisableKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DisableKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DisableKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// EnableKeyResponse200Headers the declared response headers of an HTTP 200 response for EnableKey
+type EnableKeyResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+type EnableKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Key
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *EnableKeyResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EnableKeyResponse) GetJSON200() *Key {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r EnableKeyResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r EnableKeyResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r EnableKeyResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r EnableKeyResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r EnableKeyResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EnableKeyResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r EnableKeyResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r EnableKeyResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r EnableKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EnableKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EnableKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EnableKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExpireKeyResponse200Headers the declared response headers of an HTTP 200 response for ExpireKey
+type ExpireKeyResponse200Headers struct {
+	IdempotencyReplayed *string
+}
+
+type ExpireKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Key
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *Problem
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationproblemJSON404 *Problem
+	// ApplicationproblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationproblemJSON409 *Problem
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *Problem
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExpireKeyResponse200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExpireKeyResponse) GetJSON200() *Key {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ExpireKeyResponse) GetApplicationproblemJSON400() *Problem {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ExpireKeyResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ExpireKeyResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r ExpireKeyResponse) GetApplicationproblemJSON404() *Problem {
+	return r.ApplicationproblemJSON404
+}
+
+// GetApplicationproblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r ExpireKeyResponse) GetApplicationproblemJSON409() *Problem {
+	return r.ApplicationproblemJSON409
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ExpireKeyResponse) GetApplicationproblemJSON413() *Problem {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ExpireKeyResponse) GetApplicationproblemJSON415() *Problem {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r ExpireKeyResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ExpireKeyResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ExpireKeyResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ExpireKeyResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ExpireKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExpireKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExpireKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExpireKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListNoticesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -9031,6 +11599,8 @@ type ListNoticesResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9060,6 +11630,11 @@ func (r ListNoticesResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListNoticesResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListNoticesResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -9114,6 +11689,8 @@ type ListReplaysResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9143,6 +11720,11 @@ func (r ListReplaysResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListReplaysResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListReplaysResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -9217,6 +11799,8 @@ type CreateReplayResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9277,6 +11861,11 @@ func (r CreateReplayResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateReplayResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r CreateReplayResponse) GetApplicationproblemJSON500() *Problem {
 	return r.ApplicationproblemJSON500
@@ -9329,6 +11918,8 @@ type GetReplayResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9358,6 +11949,11 @@ func (r GetReplayResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetReplayResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetReplayResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -9419,6 +12015,8 @@ type CancelReplayResponse struct {
 	ApplicationproblemJSON409 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9455,6 +12053,11 @@ func (r CancelReplayResponse) GetApplicationproblemJSON409() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CancelReplayResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CancelReplayResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -9516,6 +12119,8 @@ type PauseReplayResponse struct {
 	ApplicationproblemJSON409 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9552,6 +12157,11 @@ func (r PauseReplayResponse) GetApplicationproblemJSON409() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r PauseReplayResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r PauseReplayResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -9613,6 +12223,8 @@ type ResumeReplayResponse struct {
 	ApplicationproblemJSON409 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9649,6 +12261,11 @@ func (r ResumeReplayResponse) GetApplicationproblemJSON409() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ResumeReplayResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ResumeReplayResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -9703,6 +12320,8 @@ type ListWebhooksResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9732,6 +12351,11 @@ func (r ListWebhooksResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r ListWebhooksResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ListWebhooksResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -9797,6 +12421,8 @@ type CreateWebhookResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9843,6 +12469,11 @@ func (r CreateWebhookResponse) GetApplicationproblemJSON415() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r CreateWebhookResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CreateWebhookResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -9895,6 +12526,8 @@ type DeleteWebhookResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -9919,6 +12552,11 @@ func (r DeleteWebhookResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r DeleteWebhookResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DeleteWebhookResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -9973,6 +12611,8 @@ type GetWebhookResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -10002,6 +12642,11 @@ func (r GetWebhookResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r GetWebhookResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetWebhookResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -10062,6 +12707,8 @@ type UpdateWebhookResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -10106,6 +12753,11 @@ func (r UpdateWebhookResponse) GetApplicationproblemJSON415() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r UpdateWebhookResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r UpdateWebhookResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -10165,6 +12817,8 @@ type DisableWebhookResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -10196,6 +12850,11 @@ func (r DisableWebhookResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r DisableWebhookResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r DisableWebhookResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -10255,6 +12914,8 @@ type EnableWebhookResponse struct {
 	ApplicationproblemJSON404 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -10286,6 +12947,11 @@ func (r EnableWebhookResponse) GetApplicationproblemJSON404() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r EnableWebhookResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r EnableWebhookResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -10353,6 +13019,8 @@ type RotateSecretsResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -10404,6 +13072,11 @@ func (r RotateSecretsResponse) GetApplicationproblemJSON415() *Problem {
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
 func (r RotateSecretsResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RotateSecretsResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -10471,6 +13144,8 @@ type TestWebhookResponse struct {
 	ApplicationproblemJSON415 *Problem
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *Problem
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -10524,6 +13199,11 @@ func (r TestWebhookResponse) GetApplicationproblemJSON422() *Problem {
 	return r.ApplicationproblemJSON422
 }
 
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r TestWebhookResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r TestWebhookResponse) GetApplicationproblemJSON500() *Problem {
 	return r.ApplicationproblemJSON500
@@ -10567,6 +13247,8 @@ func (r TestWebhookResponse) ContentType() string {
 //
 // Asks for no key and looks at nothing.
 //
+// Needs no key.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /healthz (the `Health` operationId).
@@ -10581,6 +13263,8 @@ func (c *ClientWithResponses) HealthWithResponse(ctx context.Context, reqEditors
 // MetricsWithResponse Metrics for Prometheus
 //
 // For an admin key, because it is about all contact centres.
+//
+// Needs an admin key.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10597,6 +13281,8 @@ func (c *ClientWithResponses) MetricsWithResponse(ctx context.Context, reqEditor
 //
 // What selfUri names for chats.
 //
+// Needs the permission interactions:read:chat, or interactions:read.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /nexus/v3/chat/sessions/{sessionId}/{interactionId} (the `ReadChat` operationId).
@@ -10611,6 +13297,8 @@ func (c *ClientWithResponses) ReadChatWithResponse(ctx context.Context, sessionI
 // ReadSecureEmailWithResponse Read a secure e-mail
 //
 // What selfUri names for secure e-mails. The original documents no path for them; this one is ours.
+//
+// Needs the permission interactions:read:email, or interactions:read.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10627,6 +13315,8 @@ func (c *ClientWithResponses) ReadSecureEmailWithResponse(ctx context.Context, s
 //
 // Asks for no key. 503 when the store cannot commit, and while the server is draining.
 //
+// Needs no key.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /readyz (the `Ready` operationId).
@@ -10641,6 +13331,8 @@ func (c *ClientWithResponses) ReadyWithResponse(ctx context.Context, reqEditors 
 // ListAuditWithResponse Read who changed what
 //
 // Newest first. Every change to webhooks, secrets, keys and contact centres and every replay, logged in the transaction that makes it; what was refused or changed nothing is not logged. before and after have the names of this API. Secrets and keys are never in them; of headers of a webhook's own and of the query of its URL only the names are, and *** (changed) stands for a value that is not what it was.
+//
+// Needs the permission admin.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10657,6 +13349,8 @@ func (c *ClientWithResponses) ListAuditWithResponse(ctx context.Context, params 
 //
 // For an admin key. All of them: they are few.
 //
+// Needs an admin key.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/contact-centers (the `ListContactCenters` operationId).
@@ -10671,6 +13365,8 @@ func (c *ClientWithResponses) ListContactCentersWithResponse(ctx context.Context
 // CreateContactCenterWithBodyWithResponse Create a contact centre
 //
 // For an admin key. A used id is a conflict.
+//
+// Needs an admin key.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10687,6 +13383,8 @@ func (c *ClientWithResponses) CreateContactCenterWithBodyWithResponse(ctx contex
 //
 // For an admin key. A used id is a conflict.
 //
+// Needs an admin key.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/contact-centers (the `CreateContactCenter` operationId).
@@ -10700,7 +13398,9 @@ func (c *ClientWithResponses) CreateContactCenterWithResponse(ctx context.Contex
 
 // GetContactCenterWithResponse Read a contact centre
 //
-// For an admin key.
+// For an admin key, and for a key of the contact centre itself that has the permission admin.
+//
+// Needs the permission admin.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10715,7 +13415,9 @@ func (c *ClientWithResponses) GetContactCenterWithResponse(ctx context.Context, 
 
 // UpdateContactCenterWithBodyWithResponse Change a contact centre's settings
 //
-// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Needs the permission admin.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10730,7 +13432,9 @@ func (c *ClientWithResponses) UpdateContactCenterWithBodyWithResponse(ctx contex
 
 // UpdateContactCenterWithResponse Change a contact centre's settings
 //
-// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Needs the permission admin.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10745,7 +13449,9 @@ func (c *ClientWithResponses) UpdateContactCenterWithResponse(ctx context.Contex
 
 // UpdateContactCenterWithApplicationMergePatchPlusJSONBodyWithResponse Change a contact centre's settings
 //
-// For an admin key. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+// For an admin key, and for a key of the contact centre itself that has the permission admin. A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retention is merged field by field. A shorter retention counts from the next look, within a minute; ask the report first.
+//
+// Needs the permission admin.
 //
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10760,7 +13466,9 @@ func (c *ClientWithResponses) UpdateContactCenterWithApplicationMergePatchPlusJS
 
 // ReportRetentionWithResponse Report what retention would remove
 //
-// For an admin key. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+// For an admin key, and for a key of the contact centre itself that has the permission admin. Counts what would be removed now under the contact centre's retention, or under another one that is given, and removes nothing. One answer is about a bounded number of interactions: add up the pages, with the same parameters, until there is no nextCursor.
+//
+// Needs the permission admin.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10777,6 +13485,8 @@ func (c *ClientWithResponses) ReportRetentionWithResponse(ctx context.Context, i
 //
 // Newest first; all filters can be combined. status and failure look at all attempts of a delivery, not only at the last. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 //
+// Needs the permission deliveries.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/deliveries (the `ListDeliveries` operationId).
@@ -10791,6 +13501,8 @@ func (c *ClientWithResponses) ListDeliveriesWithResponse(ctx context.Context, pa
 // GetDeliveryWithResponse Read a delivery with all its attempts
 //
 // Also after its webhook was deleted.
+//
+// Needs the permission deliveries.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10807,6 +13519,8 @@ func (c *ClientWithResponses) GetDeliveryWithResponse(ctx context.Context, id op
 //
 // Gives a delivered or exhausted delivery a new budget of attempts; the body and the operation id stay the same. One that is still pending is a conflict.
 //
+// Needs the permission deliveries.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/deliveries/{id}/replay (the `ReplayDelivery` operationId).
@@ -10821,6 +13535,8 @@ func (c *ClientWithResponses) ReplayDeliveryWithResponse(ctx context.Context, id
 // ListEventsWithResponse Read events in the order in which they were committed
 //
 // In one order for all readers, in which nothing ever appears behind a cursor that was given: keep the last nextCursor, and nothing is missed that is still kept. An event that was removed since is passed over. With wait, the answer comes as soon as there is an event. With Accept: text/event-stream the answer is an endless stream of server-sent events: id is the cursor, event the kind, data the item; limit and wait are for the list only, the stream has no end, and Last-Event-ID goes on with it. Either way the interaction is shown as it is now, not as it was when the event happened.
+//
+// Needs the permission events:read.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10837,6 +13553,8 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 //
 // Newest first. With state=open and olderThan it finds what was begun and never stopped. One request looks at a bounded part of the store. Where few of many records match, a page may have fewer items than its limit, even none, and a nextCursor all the same: only a page without one is the last.
 //
+// Needs the permission interactions:read, or the one of a media type; interactions of other media types are not shown.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/interactions (the `ListInteractions` operationId).
@@ -10851,6 +13569,8 @@ func (c *ClientWithResponses) ListInteractionsWithResponse(ctx context.Context, 
 // CreateInteractionWithBodyWithResponse Create an interaction
 //
 // With a queue it is created and submitted in one transaction, and STARTED is emitted. Without one it is NEW, and nothing is emitted before the submit. An id that is used already is a conflict.
+//
+// Needs the permission interactions:write.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10867,6 +13587,8 @@ func (c *ClientWithResponses) CreateInteractionWithBodyWithResponse(ctx context.
 //
 // With a queue it is created and submitted in one transaction, and STARTED is emitted. Without one it is NEW, and nothing is emitted before the submit. An id that is used already is a conflict.
 //
+// Needs the permission interactions:write.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/interactions (the `CreateInteraction` operationId).
@@ -10881,6 +13603,8 @@ func (c *ClientWithResponses) CreateInteractionWithResponse(ctx context.Context,
 // ChangeInteractionsWithBodyWithResponse Make up to 1,000 changes in one request
 //
 // Each change is judged alone: one that is refused leaves the others as they are, and its result has the problem that a request of its own would have got. Changes of one interaction are made in their order. All that are made are committed together.
+//
+// Needs the permission interactions:write.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10897,6 +13621,8 @@ func (c *ClientWithResponses) ChangeInteractionsWithBodyWithResponse(ctx context
 //
 // Each change is judged alone: one that is refused leaves the others as they are, and its result has the problem that a request of its own would have got. Changes of one interaction are made in their order. All that are made are committed together.
 //
+// Needs the permission interactions:write.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/interactions/batch (the `ChangeInteractions` operationId).
@@ -10911,6 +13637,8 @@ func (c *ClientWithResponses) ChangeInteractionsWithResponse(ctx context.Context
 // GetInteractionWithResponse Read an interaction
 //
 // It stays readable after it was stopped, until its retention ends.
+//
+// Needs the permission interactions:read, or the one of a media type; interactions of other media types are not shown.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10927,6 +13655,8 @@ func (c *ClientWithResponses) GetInteractionWithResponse(ctx context.Context, id
 //
 // Emits nothing. Only a QUEUED interaction can be accepted.
 //
+// Needs the permission interactions:write.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/interactions/{id}/accept (the `AcceptInteraction` operationId).
@@ -10941,6 +13671,8 @@ func (c *ClientWithResponses) AcceptInteractionWithBodyWithResponse(ctx context.
 // AcceptInteractionWithResponse Give an interaction to an agent
 //
 // Emits nothing. Only a QUEUED interaction can be accepted.
+//
+// Needs the permission interactions:write.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10957,6 +13689,8 @@ func (c *ClientWithResponses) AcceptInteractionWithResponse(ctx context.Context,
 //
 // Emits nothing. Only an interaction that is IN_PROCESS can be returned, or transferred by naming another queue.
 //
+// Needs the permission interactions:write.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/interactions/{id}/return (the `ReturnInteraction` operationId).
@@ -10971,6 +13705,8 @@ func (c *ClientWithResponses) ReturnInteractionWithBodyWithResponse(ctx context.
 // ReturnInteractionWithResponse Put an interaction back into a queue
 //
 // Emits nothing. Only an interaction that is IN_PROCESS can be returned, or transferred by naming another queue.
+//
+// Needs the permission interactions:write.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10987,6 +13723,8 @@ func (c *ClientWithResponses) ReturnInteractionWithResponse(ctx context.Context,
 //
 // Emits FINISHED. A repeated stop answers with the outcome of the first and emits nothing; stopping a NEW interaction is a conflict.
 //
+// Needs the permission interactions:write.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/interactions/{id}/stop (the `StopInteraction` operationId).
@@ -11001,6 +13739,8 @@ func (c *ClientWithResponses) StopInteractionWithBodyWithResponse(ctx context.Co
 // StopInteractionWithResponse Stop an interaction
 //
 // Emits FINISHED. A repeated stop answers with the outcome of the first and emits nothing; stopping a NEW interaction is a conflict.
+//
+// Needs the permission interactions:write.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11017,6 +13757,8 @@ func (c *ClientWithResponses) StopInteractionWithResponse(ctx context.Context, i
 //
 // Emits STARTED. Only a NEW interaction can be submitted.
 //
+// Needs the permission interactions:write.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/interactions/{id}/submit (the `SubmitInteraction` operationId).
@@ -11032,6 +13774,8 @@ func (c *ClientWithResponses) SubmitInteractionWithBodyWithResponse(ctx context.
 //
 // Emits STARTED. Only a NEW interaction can be submitted.
 //
+// Needs the permission interactions:write.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/interactions/{id}/submit (the `SubmitInteraction` operationId).
@@ -11043,9 +13787,215 @@ func (c *ClientWithResponses) SubmitInteractionWithResponse(ctx context.Context,
 	return ParseSubmitInteractionResponse(rsp)
 }
 
+// ListKeysWithResponse List keys
+//
+// Newest first, without the keys themselves: those of the contact centre, or with scope=server admin keys.
+//
+// Needs the permission admin.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/keys (the `ListKeys` operationId).
+func (c *ClientWithResponses) ListKeysWithResponse(ctx context.Context, params *ListKeysParams, reqEditors ...RequestEditorFn) (*ListKeysResponse, error) {
+	rsp, err := c.ListKeys(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListKeysResponse(rsp)
+}
+
+// CreateKeyWithBodyWithResponse Create a key
+//
+// The key is in this answer and never shown again: only its hash is stored. It belongs to the contact centre of the request. With admin it belongs to none and may do everything: only an admin key can make such a one.
+//
+// Needs the permission admin.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+func (c *ClientWithResponses) CreateKeyWithBodyWithResponse(ctx context.Context, params *CreateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error) {
+	rsp, err := c.CreateKeyWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateKeyResponse(rsp)
+}
+
+// CreateKeyWithResponse Create a key
+//
+// The key is in this answer and never shown again: only its hash is stored. It belongs to the contact centre of the request. With admin it belongs to none and may do everything: only an admin key can make such a one.
+//
+// Needs the permission admin.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys (the `CreateKey` operationId).
+func (c *ClientWithResponses) CreateKeyWithResponse(ctx context.Context, params *CreateKeyParams, body CreateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateKeyResponse, error) {
+	rsp, err := c.CreateKey(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateKeyResponse(rsp)
+}
+
+// DeleteKeyWithResponse Delete a key
+//
+// It opens nothing any more, and is gone from the lists; the audit log keeps what was done with it. The admin key of the configuration cannot be deleted while it is configured. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /v1/keys/{id} (the `DeleteKey` operationId).
+func (c *ClientWithResponses) DeleteKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *DeleteKeyParams, reqEditors ...RequestEditorFn) (*DeleteKeyResponse, error) {
+	rsp, err := c.DeleteKey(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteKeyResponse(rsp)
+}
+
+// GetKeyWithResponse Read a key
+//
+// Without the key itself. Admin keys are shown to an admin key.
+//
+// Needs the permission admin.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/keys/{id} (the `GetKey` operationId).
+func (c *ClientWithResponses) GetKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *GetKeyParams, reqEditors ...RequestEditorFn) (*GetKeyResponse, error) {
+	rsp, err := c.GetKey(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetKeyResponse(rsp)
+}
+
+// UpdateKeyWithBodyWithResponse Change a key
+//
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+func (c *ClientWithResponses) UpdateKeyWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateKeyResponse, error) {
+	rsp, err := c.UpdateKeyWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateKeyResponse(rsp)
+}
+
+// UpdateKeyWithResponse Change a key
+//
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+func (c *ClientWithResponses) UpdateKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, body UpdateKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateKeyResponse, error) {
+	rsp, err := c.UpdateKey(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateKeyResponse(rsp)
+}
+
+// UpdateKeyWithApplicationMergePatchPlusJSONBodyWithResponse Change a key
+//
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay. What it may do changes at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /v1/keys/{id} (the `UpdateKey` operationId).
+func (c *ClientWithResponses) UpdateKeyWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *UpdateKeyParams, body UpdateKeyApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateKeyResponse, error) {
+	rsp, err := c.UpdateKeyWithApplicationMergePatchPlusJSONBody(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateKeyResponse(rsp)
+}
+
+// DisableKeyWithResponse Disable a key
+//
+// It opens nothing until it is enabled: at once on this node, and within a second on others. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys/{id}/disable (the `DisableKey` operationId).
+func (c *ClientWithResponses) DisableKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *DisableKeyParams, reqEditors ...RequestEditorFn) (*DisableKeyResponse, error) {
+	rsp, err := c.DisableKey(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDisableKeyResponse(rsp)
+}
+
+// EnableKeyWithResponse Enable a key
+//
+// One that has expired stays so: give it another expiresAt.
+//
+// Needs the permission admin.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys/{id}/enable (the `EnableKey` operationId).
+func (c *ClientWithResponses) EnableKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *EnableKeyParams, reqEditors ...RequestEditorFn) (*EnableKeyResponse, error) {
+	rsp, err := c.EnableKey(ctx, id, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEnableKeyResponse(rsp)
+}
+
+// ExpireKeyWithBodyWithResponse Expire a key
+//
+// Now, or at another time: give the key before a while in which its successor is brought to all who use it. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys/{id}/expire (the `ExpireKey` operationId).
+func (c *ClientWithResponses) ExpireKeyWithBodyWithResponse(ctx context.Context, id openapi_types.UUID, params *ExpireKeyParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExpireKeyResponse, error) {
+	rsp, err := c.ExpireKeyWithBody(ctx, id, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExpireKeyResponse(rsp)
+}
+
+// ExpireKeyWithResponse Expire a key
+//
+// Now, or at another time: give the key before a while in which its successor is brought to all who use it. One admin key that is enabled and never expires must remain: the change of the last one is a conflict.
+//
+// Needs the permission admin.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /v1/keys/{id}/expire (the `ExpireKey` operationId).
+func (c *ClientWithResponses) ExpireKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *ExpireKeyParams, body ExpireKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*ExpireKeyResponse, error) {
+	rsp, err := c.ExpireKey(ctx, id, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExpireKeyResponse(rsp)
+}
+
 // ListNoticesWithResponse List notices
 //
 // What operators were told, newest first, also when no webhook with the purpose notices was there to be told. They are kept as long as interactions are.
+//
+// Needs the permission webhooks.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11062,6 +14012,8 @@ func (c *ClientWithResponses) ListNoticesWithResponse(ctx context.Context, param
 //
 // Newest first. The last 1,000 of a contact centre are kept.
 //
+// Needs the permission deliveries.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /v1/replays (the `ListReplays` operationId).
@@ -11076,6 +14028,8 @@ func (c *ClientWithResponses) ListReplaysWithResponse(ctx context.Context, param
 // CreateReplayWithBodyWithResponse Replay many deliveries of a webhook
 //
 // Makes the deliveries that match pending again, in the order of their events, in small batches beside all other work. The body and the operation id stay the same, and a FINISHED waits for its STARTED. It survives restarts. A dry run only counts, and is answered with 200 when it is done within three seconds. A contact centre has at most 10 that run or are paused; another one is a conflict.
+//
+// Needs the permission deliveries.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11092,6 +14046,8 @@ func (c *ClientWithResponses) CreateReplayWithBodyWithResponse(ctx context.Conte
 //
 // Makes the deliveries that match pending again, in the order of their events, in small batches beside all other work. The body and the operation id stay the same, and a FINISHED waits for its STARTED. It survives restarts. A dry run only counts, and is answered with 200 when it is done within three seconds. A contact centre has at most 10 that run or are paused; another one is a conflict.
 //
+// Needs the permission deliveries.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/replays (the `CreateReplay` operationId).
@@ -11106,6 +14062,8 @@ func (c *ClientWithResponses) CreateReplayWithResponse(ctx context.Context, para
 // GetReplayWithResponse Read a replay
 //
 // How far it is, and what it has done so far.
+//
+// Needs the permission deliveries.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11122,6 +14080,8 @@ func (c *ClientWithResponses) GetReplayWithResponse(ctx context.Context, id open
 //
 // Nothing more is replayed after the answer. What is pending by then goes out. One that has ended is a conflict.
 //
+// Needs the permission deliveries.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/replays/{id}/cancel (the `CancelReplay` operationId).
@@ -11136,6 +14096,8 @@ func (c *ClientWithResponses) CancelReplayWithResponse(ctx context.Context, id o
 // PauseReplayWithResponse Pause a replay
 //
 // Nothing more is replayed after the answer, until it is resumed. What is pending by then goes out. Only a running one can be paused.
+//
+// Needs the permission deliveries.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11152,6 +14114,8 @@ func (c *ClientWithResponses) PauseReplayWithResponse(ctx context.Context, id op
 //
 // It goes on where it was. Only a paused one can be resumed.
 //
+// Needs the permission deliveries.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/replays/{id}/resume (the `ResumeReplay` operationId).
@@ -11166,6 +14130,8 @@ func (c *ClientWithResponses) ResumeReplayWithResponse(ctx context.Context, id o
 // ListWebhooksWithResponse List webhooks
 //
 // Newest first, without secrets; deleted ones are not shown.
+//
+// Needs the permission webhooks.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11182,6 +14148,8 @@ func (c *ClientWithResponses) ListWebhooksWithResponse(ctx context.Context, para
 //
 // Only this answer shows the secret. A preset is applied before the explicit fields. Events from now on are delivered to it.
 //
+// Needs the permission webhooks.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/webhooks (the `CreateWebhook` operationId).
@@ -11196,6 +14164,8 @@ func (c *ClientWithResponses) CreateWebhookWithBodyWithResponse(ctx context.Cont
 // CreateWebhookWithResponse Create a webhook
 //
 // Only this answer shows the secret. A preset is applied before the explicit fields. Events from now on are delivered to it.
+//
+// Needs the permission webhooks.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11212,6 +14182,8 @@ func (c *ClientWithResponses) CreateWebhookWithResponse(ctx context.Context, par
 //
 // It gets no more deliveries. Its history stays readable until its retention ends.
 //
+// Needs the permission webhooks.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with DELETE /v1/webhooks/{id} (the `DeleteWebhook` operationId).
@@ -11226,6 +14198,8 @@ func (c *ClientWithResponses) DeleteWebhookWithResponse(ctx context.Context, id 
 // GetWebhookWithResponse Read a webhook
 //
 // Without its secret.
+//
+// Needs the permission webhooks.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11242,6 +14216,8 @@ func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, id ope
 //
 // A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
+// Needs the permission webhooks.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
@@ -11256,6 +14232,8 @@ func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Cont
 // UpdateWebhookWithResponse Change a webhook's settings
 //
 // A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+//
+// Needs the permission webhooks.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11272,6 +14250,8 @@ func (c *ClientWithResponses) UpdateWebhookWithResponse(ctx context.Context, id 
 //
 // A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
+// Needs the permission webhooks.
+//
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PATCH /v1/webhooks/{id} (the `UpdateWebhook` operationId).
@@ -11286,6 +14266,8 @@ func (c *ClientWithResponses) UpdateWebhookWithApplicationMergePatchPlusJSONBody
 // DisableWebhookWithResponse Disable a webhook
 //
 // Its deliveries are kept until it is enabled.
+//
+// Needs the permission webhooks.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11302,6 +14284,8 @@ func (c *ClientWithResponses) DisableWebhookWithResponse(ctx context.Context, id
 //
 // Its open deliveries go out, also those that an open circuit held back. Enabling an enabled one changes nothing else.
 //
+// Needs the permission webhooks.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/webhooks/{id}/enable (the `EnableWebhook` operationId).
@@ -11316,6 +14300,8 @@ func (c *ClientWithResponses) EnableWebhookWithResponse(ctx context.Context, id 
 // RotateSecretsWithBodyWithResponse Rotate a webhook's secret
 //
 // The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
+//
+// Needs the permission webhooks.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11332,6 +14318,8 @@ func (c *ClientWithResponses) RotateSecretsWithBodyWithResponse(ctx context.Cont
 //
 // The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with the secrets of its time, redeliveries too.
 //
+// Needs the permission webhooks.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/webhooks/{id}/secrets (the `RotateSecrets` operationId).
@@ -11347,6 +14335,8 @@ func (c *ClientWithResponses) RotateSecretsWithResponse(ctx context.Context, id 
 //
 // Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
 //
+// Needs the permission webhooks.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /v1/webhooks/{id}/test (the `TestWebhook` operationId).
@@ -11361,6 +14351,8 @@ func (c *ClientWithResponses) TestWebhookWithBodyWithResponse(ctx context.Contex
 // TestWebhookWithResponse Send a test
 //
 // Sends one signed STARTED of a made-up interaction, or a made-up notice where the webhook's purpose is notices, with Hookswitch-Test: true, once, and answers what the receiver said. Nothing is stored, so an Idempotency-Key is checked and then ignored: each call sends a test. A next secret that waits for its promotion can be tried.
+//
+// Needs the permission webhooks.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -11441,6 +14433,13 @@ func ParseMetricsResponse(rsp *http.Response) (*MetricsResponse, error) {
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11509,6 +14508,13 @@ func ParseReadChatResponse(rsp *http.Response) (*ReadChatResponse, error) {
 		}
 		response.JSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest NexusAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest NexusAnswer
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11576,6 +14582,13 @@ func ParseReadSecureEmailResponse(rsp *http.Response) (*ReadSecureEmailResponse,
 			return nil, err
 		}
 		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest NexusAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest NexusAnswer
@@ -11685,6 +14698,13 @@ func ParseListAuditResponse(rsp *http.Response) (*ListAuditResponse, error) {
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11745,6 +14765,13 @@ func ParseListContactCentersResponse(rsp *http.Response) (*ListContactCentersRes
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -11835,6 +14862,13 @@ func ParseCreateContactCenterResponse(rsp *http.Response) (*CreateContactCenterR
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -11915,6 +14949,13 @@ func ParseGetContactCenterResponse(rsp *http.Response) (*GetContactCenterRespons
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -12005,6 +15046,13 @@ func ParseUpdateContactCenterResponse(rsp *http.Response) (*UpdateContactCenterR
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -12072,6 +15120,13 @@ func ParseReportRetentionResponse(rsp *http.Response) (*ReportRetentionResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -12141,6 +15196,13 @@ func ParseListDeliveriesResponse(rsp *http.Response) (*ListDeliveriesResponse, e
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -12208,6 +15270,13 @@ func ParseGetDeliveryResponse(rsp *http.Response) (*GetDeliveryResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -12283,6 +15352,13 @@ func ParseReplayDeliveryResponse(rsp *http.Response) (*ReplayDeliveryResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -12443,6 +15519,13 @@ func ParseListInteractionsResponse(rsp *http.Response) (*ListInteractionsRespons
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -12538,6 +15621,13 @@ func ParseCreateInteractionResponse(rsp *http.Response) (*CreateInteractionRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -12641,6 +15731,13 @@ func ParseChangeInteractionsResponse(rsp *http.Response) (*ChangeInteractionsRes
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -12721,6 +15818,13 @@ func ParseGetInteractionResponse(rsp *http.Response) (*GetInteractionResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -12817,6 +15921,13 @@ func ParseAcceptInteractionResponse(rsp *http.Response) (*AcceptInteractionRespo
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -12927,6 +16038,13 @@ func ParseReturnInteractionResponse(rsp *http.Response) (*ReturnInteractionRespo
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13035,6 +16153,13 @@ func ParseStopInteractionResponse(rsp *http.Response) (*StopInteractionResponse,
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -13145,6 +16270,13 @@ func ParseSubmitInteractionResponse(rsp *http.Response) (*SubmitInteractionRespo
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13164,6 +16296,759 @@ func ParseSubmitInteractionResponse(rsp *http.Response) (*SubmitInteractionRespo
 	switch {
 	case rsp.StatusCode == 200:
 		var headers SubmitInteractionResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListKeysResponse parses an HTTP response from a ListKeysWithResponse call
+func ParseListKeysResponse(rsp *http.Response) (*ListKeysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListKeysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest KeyList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateKeyResponse parses an HTTP response from a CreateKeyWithResponse call
+func ParseCreateKeyResponse(rsp *http.Response) (*CreateKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Key
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateKeyResponse201Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteKeyResponse parses an HTTP response from a DeleteKeyWithResponse call
+func ParseDeleteKeyResponse(rsp *http.Response) (*DeleteKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetKeyResponse parses an HTTP response from a GetKeyWithResponse call
+func ParseGetKeyResponse(rsp *http.Response) (*GetKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Key
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateKeyResponse parses an HTTP response from a UpdateKeyWithResponse call
+func ParseUpdateKeyResponse(rsp *http.Response) (*UpdateKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Key
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDisableKeyResponse parses an HTTP response from a DisableKeyWithResponse call
+func ParseDisableKeyResponse(rsp *http.Response) (*DisableKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DisableKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Key
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DisableKeyResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEnableKeyResponse parses an HTTP response from a EnableKeyWithResponse call
+func ParseEnableKeyResponse(rsp *http.Response) (*EnableKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EnableKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Key
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers EnableKeyResponse200Headers
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExpireKeyResponse parses an HTTP response from a ExpireKeyWithResponse call
+func ParseExpireKeyResponse(rsp *http.Response) (*ExpireKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExpireKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Key
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExpireKeyResponse200Headers
 		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -13225,6 +17110,13 @@ func ParseListNoticesResponse(rsp *http.Response) (*ListNoticesResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -13293,6 +17185,13 @@ func ParseListReplaysResponse(rsp *http.Response) (*ListReplaysResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -13397,6 +17296,13 @@ func ParseCreateReplayResponse(rsp *http.Response) (*CreateReplayResponse, error
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13488,6 +17394,13 @@ func ParseGetReplayResponse(rsp *http.Response) (*GetReplayResponse, error) {
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13562,6 +17475,13 @@ func ParseCancelReplayResponse(rsp *http.Response) (*CancelReplayResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -13651,6 +17571,13 @@ func ParsePauseReplayResponse(rsp *http.Response) (*PauseReplayResponse, error) 
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13739,6 +17666,13 @@ func ParseResumeReplayResponse(rsp *http.Response) (*ResumeReplayResponse, error
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13819,6 +17753,13 @@ func ParseListWebhooksResponse(rsp *http.Response) (*ListWebhooksResponse, error
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -13909,6 +17850,13 @@ func ParseCreateWebhookResponse(rsp *http.Response) (*CreateWebhookResponse, err
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13986,6 +17934,13 @@ func ParseDeleteWebhookResponse(rsp *http.Response) (*DeleteWebhookResponse, err
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14053,6 +18008,13 @@ func ParseGetWebhookResponse(rsp *http.Response) (*GetWebhookResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -14143,6 +18105,13 @@ func ParseUpdateWebhookResponse(rsp *http.Response) (*UpdateWebhookResponse, err
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14210,6 +18179,13 @@ func ParseDisableWebhookResponse(rsp *http.Response) (*DisableWebhookResponse, e
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -14291,6 +18267,13 @@ func ParseEnableWebhookResponse(rsp *http.Response) (*EnableWebhookResponse, err
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
@@ -14401,6 +18384,13 @@ func ParseRotateSecretsResponse(rsp *http.Response) (*RotateSecretsResponse, err
 		}
 		response.ApplicationproblemJSON422 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14509,6 +18499,13 @@ func ParseTestWebhookResponse(rsp *http.Response) (*TestWebhookResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest Problem

@@ -54,7 +54,7 @@ func TestAppendInteractionIsEncode(t *testing.T) {
 
 func TestOwnContactCentreOnly(t *testing.T) {
 	s := New(Options{})
-	s.centers.Store(hook.ContactCenterNumber(7), hook.ContactCenter{Number: 7, ID: "acme"})
+	s.callers.centers.Store(hook.ContactCenterNumber(7), hook.ContactCenter{Number: 7, ID: "acme"})
 	for named, want := range map[hook.ContactCenterID]int{"": 0, "acme": 0, "default": 403, "none": 403} {
 		c := &call{server: s}
 		err := s.speakForOwn(c, 7, named)

@@ -37,6 +37,7 @@ func foreignRequests() map[string][2]string {
 		"POST /v1/webhooks/{id}/enable":                           {"/v1/webhooks/{webhook}/enable", ""},
 		"POST /v1/webhooks/{id}/disable":                          {"/v1/webhooks/{webhook}/disable", ""},
 		"POST /v1/webhooks/{id}/test":                             {"/v1/webhooks/{webhook}/test", ""},
+		"POST /v1/webhooks/{id}/secrets":                          {"/v1/webhooks/{webhook}/secrets", `{"action":"next"}`},
 		"GET /v1/deliveries":                                      {"/v1/deliveries?webhookId={webhook}&interactionId={interaction}", ""},
 		"GET /v1/deliveries/{id}":                                 {"/v1/deliveries/{delivery}", ""},
 		"POST /v1/deliveries/{id}/replay":                         {"/v1/deliveries/{delivery}/replay", ""},

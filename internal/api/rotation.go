@@ -124,7 +124,7 @@ func (in *rotateSecretsInput) Resolve(ctx huma.Context) []error {
 
 func rowRotateSecrets() row {
 	return row{
-		id: "rotateSecrets", tag: "webhooks", summary: "Rotate a webhook's secret",
+		id: "rotateSecrets", tag: "webhooks", needs: hook.PermitWebhooks, summary: "Rotate a webhook's secret",
 		about: "The steps, in their order: next adds a secret that signs beside the current one in webhook-signature; the receiver then accepts both; " +
 			"promote makes it the current one, which alone makes X-Hub-Signature and X-Hub-Signature-256; the receiver then drops the old one; expire ends that " +
 			"before its time. Only the answer to next shows the next secret. What the rotation is not ready for is a conflict. Each attempt is signed with " +
