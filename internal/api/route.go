@@ -32,7 +32,7 @@ type row struct {
 	reads func(*shape) *shape
 	// errors are the statuses that cannot be told from the pattern.
 	errors []int
-	also alternative
+	also   alternative
 }
 
 // alternative is what else a success may be: another status, or zero, and further media types, with their schemas.

@@ -99,6 +99,9 @@ func TestReadingCountsNothing(t *testing.T) {
 		}
 		const report = "/v1/contact-centers/{id}/retention/report" // is asked to count, and does so by keys, of few interactions at a time
 		known[report] = "default"
+		keys, _, err := s.Keys(0, store.Page{})
+		must(t, err)
+		known["/v1/keys/{id}"] = keys[0].ID.String()
 		known["/v1/replays/{id}"] = beginReplay(t, s, now, hooked, draft(now, dry)).ID.String()
 		var document struct{ Paths map[string]map[string]any }
 		must(t, json.Unmarshal(get("/openapi.json").Body.Bytes(), &document))
