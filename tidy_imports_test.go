@@ -105,6 +105,7 @@ func law() []house {
 			},
 		},
 		{folder: "internal/trace/tracetest", others: []string{"go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"}},
+		{folder: "internal/egress/egresstest"},
 		{folder: "internal/pgtest", others: []string{"github.com/jackc/pgx/v5"}},
 		{folder: "internal/oracle", own: []string{"internal/hook", "signature", "interaction"}},
 		{folder: "deploy/test", others: []string{

@@ -54,49 +54,68 @@ type Options struct {
 	RootCAs *x509.CertPool
 	// Resolver looks names up; nil means [net.DefaultResolver].
 	Resolver *net.Resolver
+	// Proxy is what receivers are reached through; nil means directly.
+	Proxy *Proxy
 }
 
 // Client posts to receivers. It is safe for concurrent use by any number of goroutines.
 type Client struct {
-	guard     *guard
-	transport *http.Transport
-	buffers   sync.Pool // of *[hook.ResponseBytesMax]byte, for bodies of unknown length
+	guard      *guard
+	dialer     *dialer
+	transport  *http.Transport
+	identities identities
+	buffers    sync.Pool // of *[hook.ResponseBytesMax]byte, for bodies of unknown length
 }
 
 // New returns a client. It opens nothing and starts nothing before the first [Client.Send].
 func New(o Options) *Client {
 	g := newGuard(o.AllowPrivate)
-	d := newDialer(o, g)
+	c := &Client{guard: g, dialer: newDialer(o, g)}
+	c.transport = newTransport(c.dialer, idleConnectionsMax)
+	c.identities = identities{client: c, known: make(map[identityKey]*identity)}
+	return c
+}
+
+// newTransport returns a transport with connections of its own.
+func newTransport(d *dialer, idleMax int) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
-	return &Client{
-		guard: g,
-		transport: &http.Transport{
-			Proxy:                  nil,
-			DialContext:            d.dialPlain,
-			DialTLSContext:         d.dialTLS,
-			Protocols:              protocols,
-			ForceAttemptHTTP2:      true,
-			DisableCompression:     true,
-			MaxIdleConns:           idleConnectionsMax,
-			MaxIdleConnsPerHost:    idleConnectionsPerHostMax,
-			IdleConnTimeout:        idleTimeout,
-			MaxResponseHeaderBytes: responseHeaderBytesMax,
-			ReadBufferSize:         bufferBytes,
-			WriteBufferSize:        bufferBytes,
-			HTTP2: &http.HTTP2Config{
-				MaxReceiveBufferPerStream:     streamBufferBytes,
-				MaxReceiveBufferPerConnection: connectionBufferBytes,
-				SendPingTimeout:               pingAfter,
-				PingTimeout:                   pingTimeout,
-			},
+	return &http.Transport{
+		Proxy:                  nil, // the dialer asks the proxy, for addresses that were checked
+		DialContext:            d.dialPlain,
+		DialTLSContext:         d.dialTLS,
+		Protocols:              protocols,
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,
+		MaxIdleConns:           idleMax,
+		MaxIdleConnsPerHost:    min(idleMax, idleConnectionsPerHostMax),
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: responseHeaderBytesMax,
+		ReadBufferSize:         bufferBytes,
+		WriteBufferSize:        bufferBytes,
+		HTTP2: &http.HTTP2Config{
+			MaxReceiveBufferPerStream:     streamBufferBytes,
+			MaxReceiveBufferPerConnection: connectionBufferBytes,
+			SendPingTimeout:               pingAfter,
+			PingTimeout:                   pingTimeout,
 		},
 	}
 }
 
 // Close closes the idle connections; one that is in use closes when its post ends.
-func (c *Client) Close() { c.transport.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.transport.CloseIdleConnections()
+	c.identities.closeIdle()
+}
+
+// transportFor returns what a post is sent with: the transport of all, or that of its webhook's own TLS.
+func (c *Client) transportFor(p *hook.Post) (*http.Transport, error) {
+	if p.Credentials == nil || p.Credentials.TLS.IsZero() || p.URL.Scheme != "https" {
+		return c.transport, nil
+	}
+	return c.identities.transport(&p.Credentials.TLS, time.Now())
+}
 
 // Send posts once and returns what came of it, within the post's timeout. The post's header and body must never
 // change afterwards: the transport may still be reading them for a response that came early.
@@ -114,10 +133,14 @@ func (c *Client) send(ctx context.Context, p hook.Post) hook.Answer {
 	if problem := problemOf(&p); problem != "" {
 		return hook.Answer{Failure: hook.FailureRequest, Error: problem}
 	}
+	transport, err := c.transportFor(&p)
+	if err != nil {
+		return hook.Answer{Failure: hook.FailureTLS, Error: oneLine(err.Error())}
+	}
 	timed, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
 	s := newSending(timed)
-	resp, err := s.roundTrip(c.transport, &p)
+	resp, err := s.roundTrip(transport, &p)
 	if err != nil {
 		return s.failed(ctx, &p, hook.Answer{}, err)
 	}
@@ -202,8 +225,19 @@ func closeBody(resp *http.Response) {
 func tlsConfig(o Options) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
+		CipherSuites:       cipherSuites(),
 		RootCAs:            o.RootCAs,
 		NextProtos:         []string{"h2", "http/1.1"},
 		ClientSessionCache: tls.NewLRUClientSessionCache(tlsSessionsMax),
+	}
+}
+
+// cipherSuites are those of TLS 1.2 with forward secrecy and authenticated encryption (RFC 9325, section 4.2; ChaCha20 is RFC 7905). Those of
+// TLS 1.3 are all of that kind.
+func cipherSuites() []uint16 {
+	return []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
 	}
 }

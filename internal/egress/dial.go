@@ -5,43 +5,65 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"net/netip"
+	"strconv"
+	"time"
 )
+
+// dialShareMin is the least part of a post's time that one of several addresses gets behind a proxy, as [net.Dialer] has it.
+const dialShareMin = 2 * time.Second
 
 // dialer makes connections, each within the deadline of the post that asked for it.
 type dialer struct {
-	plain  net.Dialer
-	secure net.Dialer
-	tls    *tls.Config
+	guard    *guard
+	resolver *net.Resolver
+	plain    net.Dialer
+	secure   net.Dialer
+	// proxy is nil where receivers are dialled from here.
+	proxy *proxy
+	tls   *tls.Config
 }
 
 func newDialer(o Options, g *guard) *dialer {
-	return &dialer{
+	d := &dialer{
+		guard: g, resolver: o.Resolver,
 		plain:  net.Dialer{Resolver: o.Resolver, Control: g.controlPlain},
 		secure: net.Dialer{Resolver: o.Resolver, Control: g.controlSecure},
 		tls:    tlsConfig(o),
 	}
+	if d.resolver == nil {
+		d.resolver = net.DefaultResolver
+	}
+	if o.Proxy != nil {
+		d.proxy = newProxy(o.Proxy, d.resolver)
+	}
+	return d
 }
 
 // dialPlain connects for http.
 func (d *dialer) dialPlain(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, _, cancel := dialContext(ctx)
+	ctx, s, cancel := dialContext(ctx)
 	defer cancel()
-	return d.plain.DialContext(ctx, network, address)
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("split host and port: %w", err)
+	}
+	return d.connect(ctx, s, network, host, port, false)
 }
 
 // dialTLS connects for https, handshake included. The transport could do the handshake too, but under no deadline.
 func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, s, cancel := dialContext(ctx)
 	defer cancel()
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("split host and port: %w", err)
 	}
-	conn, err := d.secure.DialContext(ctx, network, address)
+	conn, err := d.connect(ctx, s, network, host, port, true)
 	if err != nil {
 		return nil, err
 	}
-	s.stage.CompareAndSwap(stageDial, stageHandshake) // unless the post has gone on with another connection
+	s.reach(stageHandshake)
 	config := d.tls.Clone()
 	config.ServerName = host
 	secure := tls.Client(conn, config)
@@ -50,6 +72,59 @@ func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn
 		return nil, &handshakeError{err}
 	}
 	return secure, nil
+}
+
+// connect dials one of the host's addresses that may be dialled, from here or through the proxy.
+func (d *dialer) connect(ctx context.Context, s *sending, network, host, port string, secure bool) (net.Conn, error) {
+	if err := checkSpelling(host); err != nil {
+		return nil, err
+	}
+	switch {
+	case d.proxy != nil:
+		return d.through(ctx, s, host, port, secure)
+	case secure:
+		return d.secure.DialContext(ctx, network, net.JoinHostPort(host, port))
+	default:
+		return d.plain.DialContext(ctx, network, net.JoinHostPort(host, port))
+	}
+}
+
+// through has the proxy connect to the host's addresses in turn, each checked just before, until one answers or the proxy fails.
+func (d *dialer) through(ctx context.Context, s *sending, host, port string, secure bool) (net.Conn, error) {
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("parse the port: %w", err)
+	}
+	addresses, err := d.resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, fmt.Errorf("look up the host: %w", err)
+	}
+	var may []netip.AddrPort
+	for _, a := range addresses {
+		to := netip.AddrPortFrom(a.Unmap(), uint16(number))
+		if blocked := d.guard.checkTarget(to, secure); blocked != nil {
+			err = blocked
+			continue
+		}
+		may = append(may, to)
+	}
+	deadline, _ := ctx.Deadline() // there is one, by dialContext
+	// The end of the time is kept for asking the proxy whether it is there at all.
+	deadline = deadline.Add(-min(proxyProbeMax, time.Until(deadline)/proxyProbeShare))
+	for i, to := range may {
+		part := time.Until(deadline)
+		if left := len(may) - i; left > 1 {
+			part = min(part, max(part/time.Duration(left), dialShareMin))
+		}
+		var conn net.Conn
+		if conn, err = d.proxy.dial(ctx, s, to, time.Now().Add(part)); err == nil {
+			return conn, nil
+		}
+		if isProxys(err) {
+			return nil, err
+		}
+	}
+	return nil, d.proxy.blame(ctx, s, err)
 }
 
 // dialContext puts the post's deadline back, which the transport takes from the context of a dial.

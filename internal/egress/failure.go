@@ -25,8 +25,13 @@ func (s *sending) failed(ctx context.Context, p *hook.Post, a hook.Answer, err e
 		return a
 	}
 	var text string
-	if s.overdue(err) {
-		a.Failure, text = hook.FailureTimeout, s.timeoutText(p.Timeout)
+	if isProxys(err) {
+		a.Failure, text = classify(err)
+	} else if s.overdue(err) {
+		if a.Failure = hook.FailureTimeout; s.stage.Load() == stageProxy {
+			a.Failure = hook.FailureProxy // the transport may have seen the end of the time before the dial has
+		}
+		text = s.timeoutText(p.Timeout)
 	} else {
 		a.Failure, text = classify(err)
 	}
@@ -48,6 +53,10 @@ func (s *sending) timeoutText(limit time.Duration) string {
 	switch s.stage.Load() {
 	case stageDial:
 		return fmt.Sprintf("no connection within %s", limit)
+	case stageProxy:
+		return fmt.Sprintf("the egress proxy did not answer within %s", limit)
+	case stageTunnel:
+		return fmt.Sprintf("the egress proxy got no connection to the receiver within %s", limit)
 	case stageHandshake:
 		return fmt.Sprintf("the TLS handshake was not complete within %s", limit)
 	case stageBody:
@@ -67,6 +76,8 @@ func isTimeout(err error) bool {
 func classify(err error) (hook.Failure, string) {
 	var (
 		blocked   *blockedError
+		proxy     *proxyError
+		target    *targetError
 		name      *net.DNSError
 		handshake *handshakeError
 		op        *net.OpError
@@ -74,6 +85,10 @@ func classify(err error) (hook.Failure, string) {
 	switch {
 	case errors.As(err, &blocked):
 		return hook.FailureBlocked, blocked.reason
+	case errors.As(err, &proxy):
+		return hook.FailureProxy, proxy.Error()
+	case errors.As(err, &target):
+		return target.failure, target.reason
 	case errors.As(err, &name):
 		return hook.FailureDNS, nameText(name)
 	case errors.As(err, &handshake):

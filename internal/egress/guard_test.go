@@ -4,6 +4,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -79,7 +82,24 @@ func TestGuard(t *testing.T) {
 		{name: "NAT64 of private that is allowed as such", address: "64:ff9b::10.0.0.1", allow: prefixes("10.0.0.0/8"), secure: "private"},
 		{name: "NAT64 of private, allowed", address: "64:ff9b::10.0.0.1", allow: prefixes("64:ff9b::/96")},
 		{name: "NAT64, local prefix", address: "64:ff9b:1::8.8.8.8", secure: "not public"},
+		{name: "NAT64, local prefix, of private", address: "64:ff9b:1::10.0.0.1", secure: "not public"},
 		{name: "discard", address: "100::1", secure: "not public"},
+		{name: "segment routing", address: "5f00::1", secure: "not public"},
+		{name: "ORCHID", address: "2001:20::1", secure: "not public"},
+		{name: "documentation, 6, new", address: "3fff::1", secure: "not public"},
+		{name: "not assigned", address: "4000::1", secure: "not public"},
+		{name: "6to4 of loopback", address: "2002:7f00:1::", secure: "not public"},
+		{name: "6to4 of metadata", address: "2002:a9fe:a9fe::", secure: "not public"},
+		{name: "Teredo of private", address: "2001:0:a00:1::f5ff:fffe", secure: "not public"},
+		{name: "ISATAP of private", address: "2001:4860::5efe:10.0.0.1", secure: "a tunnel (ISATAP) to an address that is private"},
+		{name: "ISATAP of loopback, the other bit", address: "2001:4860::200:5efe:127.0.0.1", secure: "a tunnel (ISATAP) to an address that is loopback"},
+		{name: "ISATAP of public", address: "2001:4860::200:5efe:8.8.8.8", plain: "-"},
+		{name: "zone at a public address", address: "2001:4860:4860::8888%eth0", secure: "of one network interface alone (it has a zone)"},
+		{name: "this machine's", address: "9.9.9.9", secure: "this machine's own"},
+		{name: "this machine's, mapped", address: "::ffff:9.9.9.9", secure: "this machine's own"},
+		{name: "this machine's, NAT64", address: "64:ff9b::9.9.9.9", secure: "this machine's own"},
+		{name: "this machine's, 6", address: "2620:fe::fe", secure: "this machine's own"},
+		{name: "this machine's, allowed", address: "2620:fe::fe", allow: prefixes("2620:fe::/48")},
 
 		{name: "allowed private", address: "10.0.0.1", allow: prefixes("192.168.0.0/16", "10.0.0.0/8")},
 		{name: "allowed private, mapped", address: "::ffff:10.0.0.1", allow: prefixes("10.0.0.0/8")},
@@ -97,6 +117,7 @@ func TestGuard(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			g := newGuard(test.allow)
+			g.own.list = owning("9.9.9.9/24", "2620:fe::fe/64")
 			shown := netip.MustParseAddr(test.address).Unmap().String()
 			reason := func(kind string) string {
 				switch kind {
@@ -118,6 +139,114 @@ func TestGuard(t *testing.T) {
 				t.Errorf("http: got %q, want %q", got, reason(test.plain))
 			}
 		})
+	}
+}
+
+// owning is a machine that has addresses.
+func owning(texts ...string) func() ([]net.Addr, error) {
+	return func() (list []net.Addr, err error) {
+		for _, text := range texts {
+			p := netip.MustParsePrefix(text)
+			list = append(list, &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())})
+		}
+		return list, nil
+	}
+}
+
+// A machine that does not tell its addresses loses no receivers for it.
+func TestOwnAddressesUnknown(t *testing.T) {
+	g := newGuard(nil)
+	g.own.list = func() ([]net.Addr, error) { return nil, errors.New("not permitted") }
+	if got := textOf(g.controlSecure("tcp", "8.8.8.8:443", nil)); got != "" {
+		t.Errorf("got %q", got)
+	}
+	real := newGuard(nil)
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range list {
+		if own := netip.MustParsePrefix(a.String()).Addr(); !real.own.has(own) {
+			t.Errorf("%s is not known", own)
+		}
+	}
+}
+
+// Ports of other protocols are refused where the operator has not listed the address: the list of the Fetch standard.
+func TestGuardPorts(t *testing.T) {
+	g := newGuard(loopback())
+	for _, port := range []string{"0", "22", "25", "53", "110", "143", "465", "587", "993", "2049", "5060", "6000", "6667", "10080"} {
+		want := "the port " + port + " is for another protocol than HTTP: use another one, or have the operator list the address in allow-private-targets"
+		if got := textOf(g.controlSecure("tcp", "8.8.8.8:"+port, nil)); got != want {
+			t.Errorf("%s: got %q", port, got)
+		}
+		if got := textOf(g.controlPlain("tcp", "127.0.0.1:"+port, nil)); got != "" {
+			t.Errorf("%s of an allowed address: got %q", port, got)
+		}
+	}
+	for _, port := range []string{"80", "443", "8080", "8443", "3000", "65535"} {
+		if got := textOf(g.controlSecure("tcp", "8.8.8.8:"+port, nil)); got != "" {
+			t.Errorf("%s: got %q", port, got)
+		}
+	}
+	if !slices.IsSorted(g.badPorts) || len(g.badPorts) != 83 {
+		t.Errorf("%d bad ports, in order: %t", len(g.badPorts), slices.IsSorted(g.badPorts))
+	}
+}
+
+// Addresses in other clothes go nowhere that their plain form may not: refused by their spelling, or by the address that they become.
+func TestDisguisedAddresses(t *testing.T) {
+	// A resolver that takes every spelling for loopback, as those of some systems do.
+	names := &nameServer{answers: func(int64) []netip.Addr { return addresses("127.0.0.1") }}
+	r := listen(t, answer(ok))
+	_, port, err := net.SplitHostPort(r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(Options{Resolver: names.resolver(t)})
+	defer c.Close()
+	const spelling, loopback = " is neither a name nor an address", "the address 127.0.0.1 is loopback"
+	for _, test := range []struct{ host, text string }{
+		{"2130706433", spelling},
+		{"0x7f000001", spelling},
+		{"0x7F.1", spelling},
+		{"0x", spelling},
+		{"0177.0.0.1", spelling},
+		{"127.1", spelling},
+		{"127.0.1", spelling},
+		{"127.0.0.1.", spelling},
+		{"127.0.0.01", spelling},
+		{"127.0.0.1.nip.example", loopback},
+		{"localhost", loopback},
+		{"LOCALHOST.", loopback},
+		{"x.localhost", loopback},
+		{"rebound.example", loopback},
+		{"①②⑦.⓪.⓪.①", loopback}, // IDNA makes digits and dots of these
+		{"127。0。0。1", loopback},
+		{"１２７.０.０.１", loopback},
+		{"%EF%BC%91%EF%BC%92%EF%BC%97.0.0.1", loopback},
+		{"①②⑦.①", spelling},
+		{"[::ffff:127.0.0.1]", loopback},
+		{"[::ffff:7f00:1]", loopback},
+		{"[0:0:0:0:0:ffff:7f00:1]", loopback},
+		{"[::7f00:1]", "the address ::7f00:1 is not public"},
+		{"[64:ff9b::7f00:1]", "the address 64:ff9b::7f00:1 is loopback"},
+		{"[fe80::1%25lo]", "the address fe80::1%lo is link-local"},
+		{"[::ffff:127.0.0.1%25lo]", ""},
+	} {
+		for _, scheme := range []string{"https", "http"} {
+			u, err := url.Parse(scheme + "://" + test.host + ":" + port + "/")
+			if err != nil {
+				continue // refused even sooner
+			}
+			a := c.Send(t.Context(), hook.Post{URL: u, Timeout: long})
+			if a.Failure != hook.FailureBlocked && test.text != "" || a.Failure == hook.FailureNone || !strings.Contains(a.Error, test.text) {
+				t.Errorf("%s: got %v %q, want %q", u.Host, a.Failure, a.Error, test.text)
+			}
+		}
+	}
+	if n := r.connections.Load(); n != 0 {
+		t.Errorf("%d connections", n)
 	}
 }
 
@@ -158,6 +287,12 @@ func TestCheck(t *testing.T) {
 		},
 		{"http to localhost, not allowed", "http://localhost/", "10.0.0.0/8", refused("127.0.0.1", "loopback")},
 		{"http to localhost, allowed", "http://localhost:1/", "127.0.0.0/8", ""},
+		{"https to a bad port", "https://receiver.example:25/", "", "the port 25 is for another protocol than HTTP: use another one, or have the operator list the address in allow-private-targets"},
+		{"https to a bad port of an address", "https://8.8.8.8:22/", "10.0.0.0/8", "the port 22 is for another protocol than HTTP: use another one, or have the operator list the address in allow-private-targets"},
+		{"https to a bad port of a name that may be allowed", "https://receiver.example:25/", "10.0.0.0/8", ""},
+		{"https to a bad port that is allowed", "https://10.0.0.1:25/", "10.0.0.0/8", ""},
+		{"https to no port", "https://receiver.example:65536/", "", "the port 65536 is not a number from 1 to 65535"},
+		{"https to a number", "https://2130706433/", "", "the host 2130706433 is neither a name nor an address: write an IPv4 address as four decimal numbers, such as 192.0.2.1"},
 		{"http to localhost, allowed in IPv6 alone", "http://localhost:1/", "::1/128", ""},
 	}
 	for _, test := range tests {

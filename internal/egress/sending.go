@@ -18,6 +18,8 @@ const repeatsMax = 1
 // The stages of a post, for the words of a timeout.
 const (
 	stageDial      uint32 = iota // looking up, connecting
+	stageProxy                   // connecting to the proxy
+	stageTunnel                  // the proxy is connecting
 	stageHandshake               // TLS
 	stageRequest                 // there is a connection, new or reused
 	stageBody                    // the headers are here
@@ -44,6 +46,15 @@ func newSending(ctx context.Context) *sending {
 	}
 	s.trace.GotFirstResponseByte = func() { s.answered.Store(true) }
 	return s
+}
+
+// reach notes how far the dial of a post has got, unless the post has gone on with another connection.
+func (s *sending) reach(stage uint32) {
+	for {
+		if was := s.stage.Load(); was >= stageRequest || s.stage.CompareAndSwap(was, stage) {
+			return
+		}
+	}
 }
 
 // sendingKey is the key under which a sending, as a context, finds itself.
