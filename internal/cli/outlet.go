@@ -43,6 +43,14 @@ func tlsModes() map[string]mail.TLS {
 	}
 }
 
+// egressProxy returns the proxy that is configured, or nil.
+func egressProxy(p *config.EgressProxy) *egress.Proxy {
+	if p == nil {
+		return nil
+	}
+	return &egress.Proxy{Scheme: p.Scheme, Host: p.Host, Port: p.Port, User: p.User, Password: p.Password}
+}
+
 // Send sends one post.
 func (o *outlet) Send(ctx context.Context, p hook.Post) hook.Answer {
 	switch {

@@ -58,6 +58,8 @@ type Access struct {
 // Targets says which receivers may be reached, and how.
 type Targets struct {
 	AllowPrivate []netip.Prefix
+	// Proxy is nil when receivers are reached directly.
+	Proxy *EgressProxy
 }
 
 // Metrics says what the metrics show.
@@ -107,6 +109,7 @@ func keys() []key {
 		{name: "master-keyset-file", set: into(func(c *Config) *string { return &c.Master.File }, parsePath)},
 		{name: "admin-key", secret: true, set: into(func(c *Config) *hook.Secret { return &c.Access.AdminKey }, parseAdminKey)},
 		{name: "allow-private-targets", list: true, set: into(func(c *Config) *[]netip.Prefix { return &c.Targets.AllowPrivate }, parsePrefixes)},
+		{name: "egress-proxy", secret: true, set: into(func(c *Config) **EgressProxy { return &c.Targets.Proxy }, parseProxy)},
 		{name: "log-format", set: into(func(c *Config) *string { return &c.Log.Format }, oneOf(LogText, LogJSON))},
 		{name: "log-level", set: into(func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "warn", "error"))},
 		{name: "drain-timeout", set: into(func(c *Config) *time.Duration { return &c.DrainTimeout }, between(0, DrainTimeoutMax))},
