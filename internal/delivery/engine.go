@@ -95,6 +95,7 @@ type Engine struct {
 	lanes map[hook.WebhookNumber]*lane
 	ended bool // lanes made from now on take nothing
 
+	proxy proxyState
 	// held is how many deliveries are in memory.
 	held atomic.Int64
 	// running is true between the beginning of Run and the beginning of its drain.

@@ -40,6 +40,7 @@ type lane struct {
 	crew    crew
 	stopped bool
 	breaker breaker
+	outage  outage
 	behind  behind
 	// gathering is set while a worker waits for a POST to fill; a value in it says that it is full.
 	gathering chan struct{}
@@ -109,7 +110,7 @@ func (l *lane) webhook() (*hook.Webhook, bool) {
 
 // open reports whether the lane takes deliveries. The caller holds the lock.
 func (l *lane) open(w *hook.Webhook) bool {
-	return !l.stopped && !l.breaker.Open() && l.free(&w.Settings) > 0 && share(int(l.engine.held.Load()), l.held) > 0
+	return !l.stopped && !l.breaker.Open() && !l.outage.on() && l.free(&w.Settings) > 0 && share(int(l.engine.held.Load()), l.held) > 0
 }
 
 // free is how many more deliveries the lane may hold, as far as it depends on the lane alone. The caller holds the lock.
@@ -379,7 +380,7 @@ func (l *lane) refillSoon() {
 
 // low reports whether another claim is worth making as far as the lane is concerned. The caller holds the lock.
 func (l *lane) low(s *hook.Settings) bool {
-	return l.unsent() < l.deep(s)/laneRefillShare && !time.Now().Before(l.leases.resume)
+	return l.unsent() < l.deep(s)/laneRefillShare && !time.Now().Before(l.resume())
 }
 
 // due tells the lane that the store holds deliveries of it that are due.
@@ -387,11 +388,19 @@ func (l *lane) due() {
 	l.mu.Lock()
 	l.behind.backlog = true
 	l.refillSoon()
-	resume := l.leases.resume
+	resume := l.resume()
 	l.mu.Unlock()
 	if time.Now().Before(resume) {
 		l.engine.sweeper.hint(l.number, resume)
 	}
+}
+
+// resume is when the lane may claim again. The caller holds the lock.
+func (l *lane) resume() time.Time {
+	if l.outage.resume.After(l.leases.resume) {
+		return l.outage.resume
+	}
+	return l.leases.resume
 }
 
 // wanted reserves room for what a claim may bring: while the circuit is open nothing but one delivery when a probe is due, which
@@ -408,6 +417,9 @@ func (l *lane) wanted(now time.Time) (want int, probe *turn) {
 	l.moveSoon()
 	if !l.breaker.Open() {
 		want = min(l.free(&w.Settings), claimMax)
+		if l.outage.on() { // one POST tries the proxy
+			want = min(want, max(1-l.held, 0))
+		}
 	} else if probe = l.probing(now, w); probe != nil {
 		want = 1
 	}
@@ -445,8 +457,8 @@ func (l *lane) claim(ctx context.Context) bool {
 	return again
 }
 
-// accept queues what was claimed and returns what the lane cannot take after all: it stopped, its webhook was disabled, or
-// its circuit opened, during the claim.
+// accept queues what was claimed and returns what the lane cannot take after all: it stopped, its webhook was disabled,
+// its circuit opened, or its proxy failed, during the claim.
 func (l *lane) accept(claimed []*hook.Delivery, want int, probe *turn, failed bool) (left []*hook.Delivery, again bool) {
 	w, ok := l.webhook()
 	l.mu.Lock()
@@ -454,7 +466,7 @@ func (l *lane) accept(claimed []*hook.Delivery, want int, probe *turn, failed bo
 	if ok {
 		l.see(w.Circuit)
 	}
-	refused := l.stopped || !ok || l.breaker.Open() && probe == nil
+	refused := l.stopped || !ok || l.breaker.Open() && probe == nil || time.Now().Before(l.outage.resume)
 	if probe != nil && (refused || len(claimed) == 0) {
 		l.unused()
 	}

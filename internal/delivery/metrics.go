@@ -20,6 +20,8 @@ type metrics struct {
 	delay     prometheus.Histogram
 	inFlight  prometheus.Gauge
 	webhooks  *webhookMetrics
+	// proxyFailures are no attempts.
+	proxyFailures prometheus.Counter
 	// oldestDue and oldestHeld are since when the oldest delivery in the store has been due that may be sent, and that an open
 	// circuit holds back, in milliseconds since 1970; zero means that there is none.
 	oldestDue, oldestHeld atomic.Int64
@@ -50,6 +52,9 @@ func newMetrics(r prometheus.Registerer, e *Engine) *metrics {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "hookswitch_posts_in_flight", Help: "POSTs being made now.",
 		}),
+		proxyFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "hookswitch_egress_proxy_failures_total", Help: "POSTs that were not made because the operator's own proxy failed. They are no attempts: their deliveries wait.",
+		}),
 		webhooks:  newWebhookMetrics(e),
 		byFailure: make(map[hook.Failure]prometheus.Counter),
 	}
@@ -57,7 +62,7 @@ func newMetrics(r prometheus.Registerer, e *Engine) *metrics {
 		m.byFailure[f] = m.attempts.WithLabelValues(resultOf(f))
 	}
 	if r != nil {
-		r.MustRegister(m.attempts, m.delivered, m.exhausted, m.late, m.duration, m.delay, m.inFlight, m.webhooks,
+		r.MustRegister(m.attempts, m.delivered, m.exhausted, m.late, m.duration, m.delay, m.inFlight, m.proxyFailures, m.webhooks,
 			dueGauge("hookswitch_oldest_due_seconds", "How long the longest waiting delivery in the store has been due that may be sent: not one that an open circuit or a disabled webhook holds. 0 when nothing is due.", &m.oldestDue),
 			dueGauge("hookswitch_oldest_held_seconds", "How long the longest waiting delivery has been due that an open circuit holds back. 0 when there is none.", &m.oldestHeld),
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -50,6 +50,8 @@ type target struct {
 	delivery  bool
 	userAgent []string
 	headers   http.Header
+	// credentials are nil where the webhook has no Authorization and no TLS of its own.
+	credentials *hook.Credentials
 	// series counts what becomes of its POSTs; nil for a test.
 	series *series
 }
@@ -69,6 +71,9 @@ func newTarget(w *hook.Webhook, version string) (*target, error) {
 	}
 	if slices.Contains(s.Metadata, hook.MetadataUserAgent) {
 		t.userAgent = []string{"Hookswitch/" + version}
+	}
+	if c := &s.Credentials; c.Authorization != (hook.Authorization{}) || !c.TLS.IsZero() {
+		t.credentials = c
 	}
 	for name, value := range s.Headers {
 		t.headers.Set(name, value)
@@ -223,7 +228,7 @@ func (l *lane) send(batch []*hook.Delivery) {
 	m.unsampled = e.unsampled(batch)
 	e.metrics.begins(t)
 	answer := e.options.Sender.Send(e.sending, hook.Post{
-		URL: t.url, Header: t.header(m, began, span), Body: m.body, Timeout: time.Duration(w.Settings.RequestTimeout),
+		URL: t.url, Header: t.header(m, began, span), Body: m.body, Credentials: t.credentials, Timeout: time.Duration(w.Settings.RequestTimeout),
 	})
 	e.metrics.ends(t)
 	if answer.Failure != hook.FailureNone && e.sending.Err() != nil {
@@ -231,6 +236,11 @@ func (l *lane) send(batch []*hook.Delivery) {
 		e.release(context.WithoutCancel(e.sending), batch) // cut off by our own end: not the receiver's failure
 		return
 	}
+	if answer.Failure == hook.FailureProxy {
+		l.proxyFailed(batch, began, &answer)
+		return
+	}
+	l.proxyWorks()
 	var acknowledged bool
 	var traced []hook.Outcome
 	for _, d := range batch {
