@@ -1,5 +1,3 @@
-// Package egresstest has real proxies for tests: they speak HTTP's CONNECT and SOCKS 5 on loopback, and do what a test tells them, well or
-// badly. Nothing outside of tests may use it.
 package egresstest
 
 import (
