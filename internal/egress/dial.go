@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// dialShareMin is the least part of a post's time that one of several addresses gets behind a proxy, as [net.Dialer] has it.
-const dialShareMin = 2 * time.Second
+// dialShareLeast is the least part of a post's time that one of several addresses gets behind a proxy, as [net.Dialer] has it.
+const dialShareLeast = 2 * time.Second
 
 // dialer makes connections, each within the deadline of the post that asked for it.
 type dialer struct {
@@ -114,7 +114,7 @@ func (d *dialer) through(ctx context.Context, s *sending, host, port string, sec
 	for i, to := range may {
 		part := time.Until(deadline)
 		if left := len(may) - i; left > 1 {
-			part = min(part, max(part/time.Duration(left), dialShareMin))
+			part = min(part, max(part/time.Duration(left), dialShareLeast))
 		}
 		var conn net.Conn
 		if conn, err = d.proxy.dial(ctx, s, to, time.Now().Add(part)); err == nil {

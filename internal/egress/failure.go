@@ -25,14 +25,15 @@ func (s *sending) failed(ctx context.Context, p *hook.Post, a hook.Answer, err e
 		return a
 	}
 	var text string
-	if isProxys(err) {
+	switch {
+	case isProxys(err):
 		a.Failure, text = classify(err)
-	} else if s.overdue(err) {
+	case s.overdue(err):
 		if a.Failure = hook.FailureTimeout; s.stage.Load() == stageProxy {
 			a.Failure = hook.FailureProxy // the transport may have seen the end of the time before the dial has
 		}
 		text = s.timeoutText(p.Timeout)
-	} else {
+	default:
 		a.Failure, text = classify(err)
 	}
 	a.Error = oneLine(text)

@@ -160,13 +160,13 @@ func TestOwnAddressesUnknown(t *testing.T) {
 	if got := textOf(g.controlSecure("tcp", "8.8.8.8:443", nil)); got != "" {
 		t.Errorf("got %q", got)
 	}
-	real := newGuard(nil)
+	here := newGuard(nil)
 	list, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, a := range list {
-		if own := netip.MustParsePrefix(a.String()).Addr(); !real.own.has(own) {
+		if own := netip.MustParsePrefix(a.String()).Addr(); !here.own.has(own) {
 			t.Errorf("%s is not known", own)
 		}
 	}

@@ -92,7 +92,7 @@ func (p *proxy) askSOCKS(conn net.Conn, to netip.AddrPort) error {
 
 // skipBound reads the address that the proxy connects from, which nobody wants to know.
 func skipBound(conn net.Conn, kind byte) error {
-	size := 0
+	var size int
 	switch kind {
 	case socksIPv4:
 		size = net.IPv4len

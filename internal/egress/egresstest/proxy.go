@@ -92,13 +92,13 @@ func (p *Proxy) Asked() []string {
 // Up has the proxy listen, at the same address as before.
 func (p *Proxy) Up() {
 	p.t.Helper()
-	listener, err := net.Listen("tcp", p.Address)
+	listener, err := (&net.ListenConfig{}).Listen(p.t.Context(), "tcp", p.Address)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.Address = listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
-	context.AfterFunc(ctx, func() { listener.Close() })
+	context.AfterFunc(ctx, func() { shut(listener) })
 	gone := make(chan struct{})
 	p.mu.Lock()
 	p.down, p.gone = cancel, gone
@@ -124,6 +124,9 @@ func (p *Proxy) Down() {
 	<-gone
 }
 
+// shut closes what may be closed already.
+func shut(c io.Closer) { _ = c.Close() } // as said
+
 func (p *Proxy) behaviour() Behaviour {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,8 +134,8 @@ func (p *Proxy) behaviour() Behaviour {
 }
 
 func (p *Proxy) serve(ctx context.Context, conn net.Conn) {
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { shut(conn) })()
+	defer shut(conn)
 	does := p.behaviour()
 	if does.Mute {
 		_, _ = io.Copy(io.Discard, conn) // until the client has enough
@@ -262,8 +265,8 @@ func (p *Proxy) tunnel(ctx context.Context, does Behaviour, conn net.Conn, in io
 		}
 		return
 	}
-	defer context.AfterFunc(ctx, func() { receiver.Close() })()
-	defer receiver.Close()
+	defer context.AfterFunc(ctx, func() { shut(receiver) })()
+	defer shut(receiver)
 	opened := "HTTP/1.1 200 Connection established\r\n\r\n"
 	if p.Scheme == "socks5" {
 		opened = "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00"
@@ -274,9 +277,9 @@ func (p *Proxy) tunnel(ctx context.Context, does Behaviour, conn net.Conn, in io
 	var ways sync.WaitGroup
 	ways.Go(func() {
 		_, _ = io.Copy(receiver, in) // ends when either side does
-		receiver.Close()
+		shut(receiver)
 	})
 	_, _ = io.Copy(conn, receiver) // ends when either side does
-	conn.Close()
+	shut(conn)
 	ways.Wait()
 }
