@@ -50,7 +50,7 @@ type target struct {
 	delivery  bool
 	userAgent []string
 	headers   http.Header
-	// credentials are nil where the webhook has no Authorization and no TLS of its own.
+	// credentials are what the sender needs of the webhook's: OAuth2, and TLS of its own; nil for most.
 	credentials *hook.Credentials
 	// series counts what becomes of its POSTs; nil for a test.
 	series *series
@@ -72,13 +72,16 @@ func newTarget(w *hook.Webhook, version string) (*target, error) {
 	if slices.Contains(s.Metadata, hook.MetadataUserAgent) {
 		t.userAgent = []string{"Hookswitch/" + version}
 	}
-	if c := &s.Credentials; c.Authorization != (hook.Authorization{}) || !c.TLS.IsZero() {
-		t.credentials = c
-	}
 	for name, value := range s.Headers {
 		t.headers.Set(name, value)
 	}
 	t.signWith(&w.Secrets)
+	if b := s.Authorization.Basic; b != nil {
+		t.headers.Set("Authorization", b.Header())
+	}
+	if s.Authorization.OAuth2 != nil || !s.TLS.IsZero() {
+		t.credentials = &s.Credentials
+	}
 	return t, nil
 }
 

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -154,7 +155,7 @@ func (c *Client) send(ctx context.Context, p hook.Post) hook.Answer {
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		a.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	}
-	a.Response, err = c.read(resp)
+	a.Response, err = c.read(resp, cmp.Or(p.ResponseMax, hook.ResponseBytesMax))
 	closeBody(resp)
 	if err != nil {
 		s.stage.Store(stageBody)
@@ -177,19 +178,21 @@ func problemOf(p *hook.Post) string {
 }
 
 // read returns the beginning of the body. It has an error when the body ends before it is complete and before
-// [hook.ResponseBytesMax]. Reading to the end is what returns the connection to the pool; closing a body that was not
+// bytesMax. Reading to the end is what returns the connection to the pool; closing a body that was not
 // read to its end closes the connection.
-func (c *Client) read(resp *http.Response) ([]byte, error) {
+func (c *Client) read(resp *http.Response, bytesMax int) ([]byte, error) {
 	switch n := resp.ContentLength; {
 	case n == 0:
 		return nil, nil
-	case n > 0 && n <= hook.ResponseBytesMax:
+	case n > 0 && n <= int64(bytesMax):
 		// One byte more than there is, so that the end is read too: over HTTP/2 it comes after the last byte.
 		body, err := fill(resp.Body, make([]byte, n+1))
 		if int64(len(body)) == n {
 			err = nil // complete, whatever followed
 		}
 		return body, err
+	case bytesMax != hook.ResponseBytesMax: // rare: no receiver's answer
+		return fill(resp.Body, make([]byte, bytesMax))
 	default:
 		buffer, pooled := c.buffers.Get().(*[hook.ResponseBytesMax]byte)
 		if !pooled {

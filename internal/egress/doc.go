@@ -8,7 +8,7 @@
 // outlives its post by nothing: it carries the same deadline, although [http.Transport] detaches it. When the time is up,
 // an HTTP/1.1 connection is closed and an HTTP/2 stream is reset.
 //
-// Bytes. At most [hook.ResponseBytesMax] of the body are read. What follows is not drained: the connection is closed (the
+// Bytes. At most [hook.ResponseBytesMax] of the body are read, or what the post itself allows. What follows is not drained: the connection is closed (the
 // HTTP/2 stream is reset), so a receiver that sends 100 MB has sent most of them to nobody. Response headers are bounded
 // by responseHeaderBytesMax, what HTTP/2 buffers unread by streamBufferBytes and connectionBufferBytes. Nothing is
 // decompressed.

@@ -57,7 +57,7 @@ type Answer struct {
 	Status int
 	// RetryAfter is how long the receiver asked to wait, or zero.
 	RetryAfter time.Duration
-	// Response is the beginning of the response body, at most [ResponseBytesMax] bytes.
+	// Response is the beginning of the response body, at most [ResponseBytesMax] bytes, or what the post allows.
 	Response []byte
 	// Failure is set when there was no complete response: the judge leaves it as it is and looks at no status.
 	Failure Failure

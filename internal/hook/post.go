@@ -14,9 +14,11 @@ type Post struct {
 	Header http.Header
 	// Body may be shared by many posts and is never changed: it is the event's payload (I5).
 	Body []byte
-	// Credentials are the webhook's: whoever sends the post makes Authorization and TLS of them; their headers are in Header already.
-	// Nil means none. They are shared and never changed.
+	// Credentials are the webhook's: whoever sends the post gets a token by their OAuth2 and makes the connection by their TLS; their
+	// headers and what Basic makes are in Header already. Nil means none. They are shared and never changed.
 	Credentials *Credentials
+	// ResponseMax is how many bytes of the response body are read; zero means [ResponseBytesMax].
+	ResponseMax int
 	// Timeout bounds the whole of the attempt, from the look-up of the name to the last byte read of the response.
 	Timeout time.Duration
 }

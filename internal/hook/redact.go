@@ -17,7 +17,7 @@ func (s *Settings) Redacted(before *Settings) Settings {
 	if before != nil && s.URL != before.URL && shown.URL == redactURL(before.URL) {
 		shown.URL += strings.TrimPrefix(starsChanged, stars)
 	}
-	shown.Headers = nil
+	shown.Credentials = Credentials{} // for the others see [Settings.RedactedAuthorization] and [Settings.RedactedTLS]
 	for name, value := range s.Headers {
 		if shown.Headers == nil {
 			shown.Headers = make(map[string]string, len(s.Headers))

@@ -65,6 +65,7 @@ func (s *Settings) Validate(prefix string) error {
 	}
 	checkList(c, prefix+"metadata", s.Metadata, MetadataHeaders())
 	c.headers(prefix+"headers", s.Headers)
+	c.credentials(prefix, s)
 	return c.err()
 }
 
@@ -163,7 +164,7 @@ func checkList[T ~string](c *checker, field string, list, allowed []T) {
 // frame an HTTP message or belong to one connection (RFC 9110, section 7.6.1).
 func reservedHeaders() []string {
 	return []string{
-		"B3", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Keep-Alive", "Proxy-Connection",
+		"B3", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Http2-Settings", "Keep-Alive", "Proxy-Connection",
 		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp", "X-Ccid",
 	}
 }

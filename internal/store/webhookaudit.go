@@ -17,6 +17,8 @@ type auditedWebhook struct {
 	// Circuit is there where the change closed it.
 	Circuit string `json:"circuit,omitempty"`
 	hook.Settings
+	Authorization *hook.RedactedAuthorization `json:"authorization,omitempty"`
+	TLS           *hook.RedactedTLS           `json:"tls,omitempty"`
 }
 
 // auditedDisabled is when and why the server disabled a webhook.
@@ -27,7 +29,10 @@ type auditedDisabled struct {
 
 // auditWebhook shows a webhook; before, if not nil, are the settings that its own follow.
 func auditWebhook(w *hook.Webhook, before *hook.Settings) *auditedWebhook {
-	a := &auditedWebhook{Enabled: w.Enabled, Settings: w.Settings.Redacted(before)}
+	a := &auditedWebhook{
+		Enabled: w.Enabled, Settings: w.Settings.Redacted(before),
+		Authorization: w.Settings.RedactedAuthorization(before), TLS: w.Settings.RedactedTLS(before),
+	}
 	if w.Disabled.For != hook.DisabledByHand {
 		a.Disabled = &auditedDisabled{w.Disabled.At, w.Disabled.For.String()}
 	}
