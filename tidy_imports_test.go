@@ -53,6 +53,7 @@ func law() []house {
 		{folder: "internal/seal", others: []string{"github.com/tink-crypto/tink-go/v2"}},
 		{folder: "internal/trace", own: []string{"internal/hook"}, others: []string{"go.opentelemetry.io/otel", "go.opentelemetry.io/proto/otlp", "go.opentelemetry.io/contrib/propagators/b3"}},
 		{folder: "internal/mail", own: []string{"internal/egress", "internal/hook"}, others: []string{"github.com/wneessen/go-mail"}},
+		{folder: "internal/token", own: []string{"internal/hook"}},
 		{folder: "internal/egress", own: []string{"internal/hook"}, others: []string{"code.dny.dev/ssrf"}},
 		{
 			folder: "internal/api",
@@ -73,7 +74,7 @@ func law() []house {
 		{
 			folder: "internal/cli",
 			own: []string{
-				"internal/config", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/mail", "internal/trace", "internal/seal",
+				"internal/config", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/mail", "internal/token", "internal/trace", "internal/seal",
 				"internal/hook", "client", "receiver", "signature", "interaction",
 			},
 			others: []string{

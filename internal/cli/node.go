@@ -22,6 +22,7 @@ import (
 	"github.com/hookswitch/hookswitch/internal/egress"
 	"github.com/hookswitch/hookswitch/internal/hook"
 	"github.com/hookswitch/hookswitch/internal/store"
+	"github.com/hookswitch/hookswitch/internal/token"
 	"github.com/hookswitch/hookswitch/internal/trace"
 )
 
@@ -77,7 +78,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	}
 	version := readBuild().Version
 	n.egress = egress.New(egress.Options{AllowPrivate: c.Targets.AllowPrivate, Proxy: egressProxy(c.Targets.Proxy)})
-	out := &outlet{web: n.egress, mail: newMailer(&c.Mail, version)}
+	out := &outlet{web: n.egress, tokens: token.New(n.egress, version), mail: newMailer(&c.Mail, version)}
 	n.engine = delivery.New(delivery.Options{
 		Queue: n.store, Sender: out, Disabler: n.store, Tracer: traced.posts, Log: log, Metrics: n.metrics, MetricsWebhooks: c.Metrics.Webhooks,
 		Version: version, PublicURL: n.publicURL(), Lease: c.Lease,

@@ -10,11 +10,13 @@ import (
 	"github.com/hookswitch/hookswitch/internal/egress"
 	"github.com/hookswitch/hookswitch/internal/hook"
 	"github.com/hookswitch/hookswitch/internal/mail"
+	"github.com/hookswitch/hookswitch/internal/token"
 )
 
-// outlet sends each post by the scheme of its URL: notices as e-mail to mailto:, all else over HTTP.
+// outlet sends each post by the scheme of its URL: notices as e-mail to mailto:, all else over HTTP, with a token where the webhook wants one.
 type outlet struct {
-	web *egress.Client
+	web    *egress.Client
+	tokens *token.Sender
 	// mail is nil where no mail server is configured.
 	mail *mail.Sender
 }
@@ -55,6 +57,9 @@ func egressProxy(p *config.EgressProxy) *egress.Proxy {
 func (o *outlet) Send(ctx context.Context, p hook.Post) hook.Answer {
 	switch {
 	case p.URL == nil || p.URL.Scheme != mail.Scheme:
+		if p.Credentials != nil && p.Credentials.Authorization.OAuth2 != nil {
+			return o.tokens.Send(ctx, p)
+		}
 		return o.web.Send(ctx, p)
 	case o.mail == nil:
 		return hook.Answer{Failure: hook.FailureRequest, Error: "the URL " + errNoMail.Error()}
