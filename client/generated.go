@@ -36,6 +36,24 @@ func (e AuditScope) Valid() bool {
 	}
 }
 
+// Defines values for AuthorizationType.
+const (
+	AuthorizationTypeBasic  AuthorizationType = "basic"
+	AuthorizationTypeOauth2 AuthorizationType = "oauth2"
+)
+
+// Valid indicates whether the value is a known member of the AuthorizationType enum.
+func (e AuthorizationType) Valid() bool {
+	switch e {
+	case AuthorizationTypeBasic:
+		return true
+	case AuthorizationTypeOauth2:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CircuitState.
 const (
 	CircuitStateClosed CircuitState = "closed"
@@ -680,6 +698,54 @@ type AuditList struct {
 // AuditScope contactCenter: the changes of the contact centre; server: those that belong to none, as of admin keys.
 type AuditScope string
 
+// Authorization defines model for Authorization.
+type Authorization struct {
+	Audience *string `json:"audience,omitempty"`
+	ClientId *string `json:"clientId,omitempty"`
+
+	// InBody Absent: false.
+	InBody   *bool     `json:"inBody,omitempty"`
+	Scopes   *[]string `json:"scopes,omitempty"`
+	TokenUrl *string   `json:"tokenUrl,omitempty"`
+
+	// Type basic for a user name and a password (RFC 7617), oauth2 for bearer tokens by client credentials (RFC 6749, section 4.4).
+	Type     AuthorizationType `json:"type"`
+	Username *string           `json:"username,omitempty"`
+}
+
+// AuthorizationDraft defines model for AuthorizationDraft.
+type AuthorizationDraft struct {
+	// Audience For oauth2: sent as the parameter audience, which some servers want; not sent when absent.
+	Audience *string `json:"audience,omitempty"`
+
+	// ClientId For oauth2: the client's id.
+	ClientId *string `json:"clientId,omitempty"`
+
+	// ClientSecret For oauth2: the client's secret; never shown.
+	ClientSecret *string `json:"clientSecret,omitempty"`
+
+	// InBody For oauth2: whether the client's id and secret are sent in the body in place of the Authorization header; false when absent.
+	InBody *bool `json:"inBody,omitempty"`
+
+	// Password For basic: at most 1,024 bytes; never shown.
+	Password *string `json:"password,omitempty"`
+
+	// Scopes For oauth2: the scopes to ask for; none when absent.
+	Scopes *[]string `json:"scopes,omitempty"`
+
+	// TokenUrl For oauth2: the token endpoint, a target as the webhook's url is one.
+	TokenUrl *string `json:"tokenUrl,omitempty"`
+
+	// Type Which kind; needed where there is none yet. Another kind begins anew.
+	Type *AuthorizationType `json:"type,omitempty"`
+
+	// Username For basic: at most 256 bytes without a colon.
+	Username *string `json:"username,omitempty"`
+}
+
+// AuthorizationType basic for a user name and a password (RFC 7617), oauth2 for bearer tokens by client credentials (RFC 6749, section 4.4).
+type AuthorizationType string
+
 // Batch defines model for Batch.
 type Batch struct {
 	// Linger Examples: 10s
@@ -696,6 +762,19 @@ type BatchDraft struct {
 
 	// MaxEvents Never two of one interaction; 1 when absent.
 	MaxEvents *int `json:"maxEvents,omitempty"`
+}
+
+// Certificate defines model for Certificate.
+type Certificate struct {
+	// Fingerprint SHA-256 of the certificate, in hex.
+	Fingerprint string `json:"fingerprint"`
+	Issuer      string `json:"issuer"`
+
+	// NotAfter RFC 3339 in UTC with milliseconds.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	NotAfter time.Time `json:"notAfter"`
+	Subject  string    `json:"subject"`
 }
 
 // Change defines model for Change.
@@ -1634,6 +1713,27 @@ type Subtype string
 // Success Which statuses acknowledge.
 type Success string
 
+// TLS defines model for TLS.
+type TLS struct {
+	// Certificate The client's certificate, and those behind it.
+	Certificate *[]Certificate `json:"certificate,omitempty"`
+
+	// Roots What verifies the receiver's certificate. Absent: the server's own roots.
+	Roots *[]Certificate `json:"roots,omitempty"`
+}
+
+// TLSDraft defines model for TLSDraft.
+type TLSDraft struct {
+	// Certificate The client's certificate in PEM, with the intermediate ones behind it. One that has expired is refused.
+	Certificate *string `json:"certificate,omitempty"`
+
+	// Key Its private key in PEM, not encrypted: RSA of 2,048 bits or more, ECDSA of 256 or more, or Ed25519; never shown.
+	Key *string `json:"key,omitempty"`
+
+	// Roots Certificates in PEM that verify the receiver's, in place of the server's own; those when absent.
+	Roots *string `json:"roots,omitempty"`
+}
+
 // TestDraft defines model for TestDraft.
 type TestDraft struct {
 	// Secret current when absent.
@@ -1651,7 +1751,9 @@ type TestSecret string
 
 // Webhook defines model for Webhook.
 type Webhook struct {
-	Batch Batch `json:"batch"`
+	// Authorization What the Authorization header is made of, without the password or the client's secret.
+	Authorization *Authorization `json:"authorization,omitempty"`
+	Batch         Batch          `json:"batch"`
 
 	// Circuit That of all nodes; they open and close it, and enabling the webhook or another URL closes it.
 	Circuit Circuit `json:"circuit"`
@@ -1677,7 +1779,9 @@ type Webhook struct {
 	Enabled bool `json:"enabled"`
 
 	// Events Absent: all.
-	Events  *[]EventKind       `json:"events,omitempty"`
+	Events *[]EventKind `json:"events,omitempty"`
+
+	// Headers Their names. Each value is shown as ***, because it may be a credential.
 	Headers *map[string]string `json:"headers,omitempty"`
 	Id      openapi_types.UUID `json:"id"`
 
@@ -1711,6 +1815,9 @@ type Webhook struct {
 	// Success Which statuses acknowledge.
 	Success Success `json:"success"`
 
+	// Tls The webhook's own certificates, without the private key.
+	Tls *TLS `json:"tls,omitempty"`
+
 	// UpdatedAt RFC 3339 in UTC with milliseconds.
 	//
 	// Examples: 2026-11-22T16:00:00.000Z
@@ -1720,7 +1827,9 @@ type Webhook struct {
 
 // WebhookDraft Examples: {"circuitBreaker":{"failures":20,"minimum":50,"share":0.8},"concurrency":32,"description":"CRM","disable":{"after":"72h","onGone":true},"events":["STARTED","FINISHED"],"mediaTypes":["chat","email"],"requestTimeout":"10s","retry":{"attempts":19,"backoff":3,"jitter":0.1,"maxTimeout":"6h","timeout":"5s"},"success":"200","url":"https://receiver.example/interactions"}
 type WebhookDraft struct {
-	Batch *BatchDraft `json:"batch,omitempty"`
+	// Authorization Sent with every POST as the Authorization header; none when absent.
+	Authorization *AuthorizationDraft `json:"authorization,omitempty"`
+	Batch         *BatchDraft         `json:"batch,omitempty"`
 
 	// CircuitBreaker When the circuit opens, and deliveries are held back.
 	CircuitBreaker *CircuitBreakerDraft `json:"circuitBreaker,omitempty"`
@@ -1740,7 +1849,7 @@ type WebhookDraft struct {
 	// Events Which events; all when absent or empty.
 	Events *[]EventKind `json:"events,omitempty"`
 
-	// Headers Sent with every POST; those that Hookswitch sends cannot be set.
+	// Headers Sent with every POST; those that Hookswitch sends cannot be set. A value of *** keeps the one that is stored.
 	Headers *map[string]string `json:"headers,omitempty"`
 
 	// MediaTypes Which media types; all when absent or empty.
@@ -1779,6 +1888,9 @@ type WebhookDraft struct {
 	// Success 200 when absent.
 	Success *Success `json:"success,omitempty"`
 
+	// Tls A client certificate and roots of the webhook's own; none when absent.
+	Tls *TLSDraft `json:"tls,omitempty"`
+
 	// Url https, or http where private targets are allowed; at most 2,048 bytes. One that can never be reached is refused. Notices may go to a mailto: URL of one address.
 	Url string `json:"url"`
 }
@@ -1793,6 +1905,35 @@ type WebhookList struct {
 
 // WebhookPatch Examples: {"circuitBreaker":{"failures":5},"concurrency":8,"disable":{"after":null}}
 type WebhookPatch struct {
+	// Authorization Sent with every POST as the Authorization header; none when absent.
+	Authorization *struct {
+		// Audience For oauth2: sent as the parameter audience, which some servers want; not sent when absent.
+		Audience *string `json:"audience,omitempty"`
+
+		// ClientId For oauth2: the client's id.
+		ClientId *string `json:"clientId,omitempty"`
+
+		// ClientSecret For oauth2: the client's secret; never shown.
+		ClientSecret *string `json:"clientSecret,omitempty"`
+
+		// InBody For oauth2: whether the client's id and secret are sent in the body in place of the Authorization header; false when absent.
+		InBody *bool `json:"inBody,omitempty"`
+
+		// Password For basic: at most 1,024 bytes; never shown.
+		Password *string `json:"password,omitempty"`
+
+		// Scopes For oauth2: the scopes to ask for; none when absent.
+		Scopes *[]string `json:"scopes,omitempty"`
+
+		// TokenUrl For oauth2: the token endpoint, a target as the webhook's url is one.
+		TokenUrl *string `json:"tokenUrl,omitempty"`
+
+		// Type Which kind; needed where there is none yet. Another kind begins anew. One of [basic oauth2].
+		Type *string `json:"type,omitempty"`
+
+		// Username For basic: at most 256 bytes without a colon.
+		Username *string `json:"username,omitempty"`
+	} `json:"authorization,omitempty"`
 	Batch *struct {
 		// Linger How long a POST that is not full waits: at most 1s; 0s when absent.
 		//
@@ -1838,7 +1979,7 @@ type WebhookPatch struct {
 	// Events Which events; all when absent or empty.
 	Events *[]EventKind `json:"events,omitempty"`
 
-	// Headers Sent with every POST; those that Hookswitch sends cannot be set.
+	// Headers Sent with every POST; those that Hookswitch sends cannot be set. A value of *** keeps the one that is stored.
 	Headers *map[string]*string `json:"headers,omitempty"`
 
 	// MediaTypes Which media types; all when absent or empty.
@@ -1892,6 +2033,18 @@ type WebhookPatch struct {
 
 	// Success 200 when absent. One of [200 2xx].
 	Success *string `json:"success,omitempty"`
+
+	// Tls A client certificate and roots of the webhook's own; none when absent.
+	Tls *struct {
+		// Certificate The client's certificate in PEM, with the intermediate ones behind it. One that has expired is refused.
+		Certificate *string `json:"certificate,omitempty"`
+
+		// Key Its private key in PEM, not encrypted: RSA of 2,048 bits or more, ECDSA of 256 or more, or Ed25519; never shown.
+		Key *string `json:"key,omitempty"`
+
+		// Roots Certificates in PEM that verify the receiver's, in place of the server's own; those when absent.
+		Roots *string `json:"roots,omitempty"`
+	} `json:"tls,omitempty"`
 
 	// Url https, or http where private targets are allowed; at most 2,048 bytes. One that can never be reached is refused. Notices may go to a mailto: URL of one address.
 	Url *string `json:"url,omitempty"`
@@ -3032,7 +3185,7 @@ type ClientInterface interface {
 
 	// UpdateWebhookWithBody Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -3043,7 +3196,7 @@ type ClientInterface interface {
 
 	// UpdateWebhook Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -3054,7 +3207,7 @@ type ClientInterface interface {
 
 	// UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -4267,7 +4420,7 @@ func (c *Client) GetWebhook(ctx context.Context, id openapi_types.UUID, params *
 
 // UpdateWebhookWithBody Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //
@@ -4288,7 +4441,7 @@ func (c *Client) UpdateWebhookWithBody(ctx context.Context, id openapi_types.UUI
 
 // UpdateWebhook Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //
@@ -4309,7 +4462,7 @@ func (c *Client) UpdateWebhook(ctx context.Context, id openapi_types.UUID, param
 
 // UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //
@@ -8404,7 +8557,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithBodyWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -8415,7 +8568,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -8426,7 +8579,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -14214,7 +14367,7 @@ func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, id ope
 
 // UpdateWebhookWithBodyWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //
@@ -14231,7 +14384,7 @@ func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Cont
 
 // UpdateWebhookWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //
@@ -14248,7 +14401,7 @@ func (c *ClientWithResponses) UpdateWebhookWithResponse(ctx context.Context, id 
 
 // UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //

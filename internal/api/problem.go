@@ -90,7 +90,12 @@ func (p *Problem) add(location, message, value string) {
 // because a misspelt field is refused with its value too.
 func secretLocation(location string) bool {
 	lower := strings.ToLower(location)
-	return strings.Contains(lower, "secret") || strings.Contains(lower, "headers")
+	for _, name := range []string{"secret", "headers", "authorization", "password", "tls"} {
+		if strings.Contains(lower, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func clip(s string) string {

@@ -2,9 +2,7 @@ package api
 
 import (
 	"encoding/json"
-	"maps"
 	"math"
-	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -18,15 +16,15 @@ type Settings struct {
 	Description string  `json:"description,omitempty"`
 	Purpose     Purpose `json:"purpose"`
 	Filter
-	RequestTimeout duration          `json:"requestTimeout"`
-	Retry          Retry             `json:"retry"`
-	Success        Success           `json:"success"`
-	Concurrency    int               `json:"concurrency"`
-	RateLimit      int               `json:"rateLimit,omitempty" doc:"Absent: none."`
-	Batch          Batch             `json:"batch"`
-	Signatures     []Signature       `json:"signatures" nullable:"false"`
-	Metadata       []Metadata        `json:"metadata" nullable:"false"`
-	Headers        map[string]string `json:"headers,omitempty"`
+	RequestTimeout duration    `json:"requestTimeout"`
+	Retry          Retry       `json:"retry"`
+	Success        Success     `json:"success"`
+	Concurrency    int         `json:"concurrency"`
+	RateLimit      int         `json:"rateLimit,omitempty" doc:"Absent: none."`
+	Batch          Batch       `json:"batch"`
+	Signatures     []Signature `json:"signatures" nullable:"false"`
+	Metadata       []Metadata  `json:"metadata" nullable:"false"`
+	Credentials
 	Failing
 }
 
@@ -67,8 +65,9 @@ func showSettings(s *hook.Settings) Settings {
 		},
 		Success: Success(s.Success), Concurrency: s.Concurrency, RateLimit: s.RateLimit,
 		Batch:      Batch{MaxEvents: s.Batch.MaxEvents, Linger: showDuration(s.Batch.Linger)},
-		Signatures: texts[Signature](s.Signatures), Metadata: texts[Metadata](s.Metadata), Headers: s.Headers,
-		Failing: showFailing(s),
+		Signatures: texts[Signature](s.Signatures), Metadata: texts[Metadata](s.Metadata),
+		Credentials: showCredentials(&s.Credentials),
+		Failing:     showFailing(s),
 	}
 }
 
@@ -117,15 +116,15 @@ type SettingsDraft struct {
 	Description optional[string]  `json:"description,omitzero" doc:"For people."`
 	Purpose     optional[Purpose] `json:"purpose,omitzero" doc:"interactions when absent. It cannot be changed later."`
 	FilterDraft
-	RequestTimeout optional[duration]                    `json:"requestTimeout,omitzero" doc:"Bounds a POST as a whole: 1s to 60s, and less than the server's lease; 10s when absent."`
-	Retry          optional[RetryDraft]                  `json:"retry,omitzero"`
-	Success        optional[Success]                     `json:"success,omitzero" doc:"200 when absent."`
-	Concurrency    optional[whole]                       `json:"concurrency,omitzero" doc:"POSTs in flight, per node; 32 when absent."`
-	RateLimit      optional[whole]                       `json:"rateLimit,omitzero" doc:"POSTs per second, per node; no limit when absent."`
-	Batch          optional[BatchDraft]                  `json:"batch,omitzero"`
-	Signatures     optional[[]Signature]                 `json:"signatures,omitzero" doc:"All when absent; sha1 is always among them."`
-	Metadata       optional[[]Metadata]                  `json:"metadata,omitzero" doc:"All when absent."`
-	Headers        optional[map[string]optional[string]] `json:"headers,omitzero" doc:"Sent with every POST; those that Hookswitch sends cannot be set."`
+	RequestTimeout optional[duration]    `json:"requestTimeout,omitzero" doc:"Bounds a POST as a whole: 1s to 60s, and less than the server's lease; 10s when absent."`
+	Retry          optional[RetryDraft]  `json:"retry,omitzero"`
+	Success        optional[Success]     `json:"success,omitzero" doc:"200 when absent."`
+	Concurrency    optional[whole]       `json:"concurrency,omitzero" doc:"POSTs in flight, per node; 32 when absent."`
+	RateLimit      optional[whole]       `json:"rateLimit,omitzero" doc:"POSTs per second, per node; no limit when absent."`
+	Batch          optional[BatchDraft]  `json:"batch,omitzero"`
+	Signatures     optional[[]Signature] `json:"signatures,omitzero" doc:"All when absent; sha1 is always among them."`
+	Metadata       optional[[]Metadata]  `json:"metadata,omitzero" doc:"All when absent."`
+	CredentialsDraft
 	FailingDraft
 }
 
@@ -222,31 +221,9 @@ func (d *SettingsDraft) settle(s *hook.Settings, prefix string) []hook.FieldErro
 	r.duration(prefix+"batch.linger", &s.Batch.Linger, d.Batch.value.Linger, defaults.Batch.Linger)
 	put(&s.Signatures, d.Signatures, defaults.Signatures, texts[hook.Signature])
 	put(&s.Metadata, d.Metadata, defaults.Metadata, texts[hook.Metadata])
-	d.settleHeaders(s)
+	d.CredentialsDraft.settle(r, &s.Credentials, prefix)
 	d.FailingDraft.settle(r, s, prefix)
 	return r.wrong
-}
-
-// settleHeaders merges the headers one by one (RFC 7396): a null removes one. Names have no case.
-func (d *SettingsDraft) settleHeaders(s *hook.Settings) {
-	switch {
-	case d.Headers.null:
-		s.Headers = nil
-	case d.Headers.given:
-		merged := maps.Clone(s.Headers)
-		if merged == nil {
-			merged = map[string]string{}
-		}
-		for name := range d.Headers.value {
-			maps.DeleteFunc(merged, func(old, _ string) bool { return strings.EqualFold(old, name) })
-		}
-		for name, v := range d.Headers.value {
-			if v.given && !v.null {
-				merged[name] = v.value
-			}
-		}
-		s.Headers = merged
-	}
 }
 
 func same[T any](v T) T { return v }

@@ -129,18 +129,29 @@ func applyPreset(p optional[Preset], s *hook.Settings) []hook.FieldError {
 // validate lists what is wrong with settings, whether this server's leases are too short for them, and whether the URL that
 // was given can never be reached. One that was stored before the operator's rules changed is no reason to refuse another
 // change.
-func (s *Server) validate(settings *hook.Settings, given optional[string]) []hook.FieldError {
-	const at = "body.url"
+func (s *Server) validate(settings *hook.Settings, given *SettingsDraft, now time.Time) []hook.FieldError {
 	wrong := wrongFields(settings.Validate("body."))
+	if given.TLS.value.Certificate.given {
+		wrong = append(wrong, wrongFields(settings.TLS.CheckTime("body.tls.", now))...)
+	}
 	if s.checks.lease != nil {
 		if err := s.checks.lease(settings); err != nil { // where the field is wrong by itself, that was said first
 			wrong = append(wrong, hook.FieldError{Field: "body.requestTimeout", Message: err.Error(), Value: settings.RequestTimeout.String()})
 		}
 	}
+	wrong = s.checkURL(wrong, "body.url", settings.URL, given.URL)
+	if o := settings.Authorization.OAuth2; o != nil {
+		wrong = s.checkURL(wrong, "body.authorization.tokenUrl", o.TokenURL, given.tokenURL())
+	}
+	return wrong
+}
+
+// checkURL adds to what is wrong that a URL which was given can never be reached.
+func (s *Server) checkURL(wrong []hook.FieldError, at, raw string, given optional[string]) []hook.FieldError {
 	if s.checks.url == nil || !given.given || slices.ContainsFunc(wrong, func(f hook.FieldError) bool { return f.Field == at }) {
 		return wrong
 	}
-	u, err := url.Parse(settings.URL)
+	u, err := url.Parse(raw)
 	if err == nil {
 		err = s.checks.url(u)
 	}
@@ -165,7 +176,7 @@ func (in *createWebhookInput) Resolve(ctx huma.Context) []error {
 		in.webhook = hook.Webhook{ContactCenter: in.center.Number, Settings: hook.DefaultSettings(), Enabled: true}
 		fields := applyPreset(d.Preset, &in.webhook.Settings)
 		fields = append(fields, d.settle(&in.webhook.Settings, "body.")...)
-		fields = append(fields, in.server.validate(&in.webhook.Settings, d.URL)...)
+		fields = append(fields, in.server.validate(&in.webhook.Settings, &d.SettingsDraft, in.now)...)
 		put(&in.webhook.Enabled, d.Enabled, true, same)
 		if d.Secret.given && !d.Secret.null {
 			in.secret = d.Secret.value
@@ -294,7 +305,9 @@ func (in *updateWebhookInput) merge(w *hook.Webhook) error {
 	if in.patch.Enabled.given {
 		w.SetEnabled(in.patch.Enabled.null || in.patch.Enabled.value)
 	}
-	if fields = append(fields, in.server.validate(&w.Settings, in.patch.URL)...); len(fields) > 0 {
+	fields = append(fields, in.server.validate(&w.Settings, &in.patch.SettingsDraft, in.now)...)
+	fields = append(fields, wrongFields(w.Settings.CheckKept("body.", &before.Settings, in.patch.given()))...)
+	if len(fields) > 0 {
 		return &hook.InvalidError{Fields: fields}
 	}
 	return nil
@@ -303,8 +316,9 @@ func (in *updateWebhookInput) merge(w *hook.Webhook) error {
 func rowUpdateWebhook() row {
 	return row{
 		id: "updateWebhook", tag: "webhooks", needs: hook.PermitWebhooks, summary: "Change a webhook's settings",
-		about: "A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable and headers are merged field by " +
-			"field, lists are replaced. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.",
+		about: "A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by " +
+			"field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values " +
+			"of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.",
 		status: http.StatusOK, answer: Webhook{}, body: WebhookPatch{}, thorough: true,
 	}
 }
