@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -51,6 +50,11 @@ type webhookSettings struct {
 	secrets   *secrets
 	file      string
 	generated map[string]any
+	// What follows is for the flags of credentials: the files, the kinds of authorization and the scopes that they name.
+	files       []secretFile
+	headerFiles []string
+	kinds       []string
+	scopes      []string
 }
 
 // settingsFlags adds a flag for each setting. Only what was given is sent, so that the server's defaults stay the defaults;
@@ -77,14 +81,7 @@ func (a *app) settingsFlags(cmd *cobra.Command) *webhookSettings {
 	w.number("batch-events", "events in one POST", "batch", "maxEvents")
 	w.text("batch-linger", "how long to wait for more, for example 100ms", "batch", "linger")
 	w.list("signatures", "the signatures: sha1, sha256, standard", "signatures")
-	cmd.Flags().Func("header", "a header of your own, as `'Name: value'`; may be given several times", func(text string) error {
-		name, value, found := strings.Cut(text, ":")
-		if !found {
-			return fmt.Errorf("%q is not of the form Name: value", text)
-		}
-		w.set(strings.TrimSpace(value), "headers", strings.TrimSpace(name))
-		return nil
-	})
+	w.credentialsFlags()
 	cmd.Flags().StringVar(&w.file, "file", "", "a JSON `file` with the settings as the API takes them, - for standard input; flags win over it")
 	return w
 }
@@ -130,6 +127,9 @@ func (w *webhookSettings) number(flag, usage string, path ...string) {
 // document returns the body: the file's fields, and over them the flags'.
 func (w *webhookSettings) document(a *app) (map[string]any, error) {
 	document := map[string]any{}
+	if err := w.readFiles(a); err != nil {
+		return nil, err
+	}
 	if w.file != "" {
 		raw, err := a.readInput("--file", w.file)
 		if err != nil {
@@ -176,6 +176,8 @@ func (a *app) createWebhook(c *connection) *cobra.Command {
 command and never shown again.`,
 		Example: `  hookswitch webhooks create --url https://receiver.example/interactions
   hookswitch webhooks create --url https://operators.example/notices --purpose notices
+  hookswitch webhooks create --url https://receiver.example/ --basic-user hookswitch --basic-password-file basic.password
+  hookswitch webhooks create --url https://receiver.example/ --client-cert client.pem --client-key client.key --ca roots.pem
   hookswitch webhooks create --url http://127.0.0.1:8481/ --secret-file app.secret --retry-timeout 1s --retry-attempts 5 --json`,
 		Args: args(),
 	}
@@ -215,11 +217,16 @@ func (a *app) updateWebhook(c *connection) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "update webhook-id", Short: "Change settings of a webhook",
 		Long: `Change the settings that are given and leave the others. In a --file, null sets a setting back to its default. Deliveries that
-wait use the new settings from their next attempt on.`,
-		Example: "  hookswitch webhooks update 0190a1b2-0000-7000-8000-000000000000 --retry-attempts 30 --rate-limit 100",
-		Args:    args("webhook-id"),
+wait use the new settings from their next attempt on.
+
+A password, a client's secret, a key or a header that is not given stays, but another scheme, host or port in --url needs the headers and
+the password or client's secret again: what is stored is sent to nobody else.`,
+		Example: `  hookswitch webhooks update 0190a1b2-0000-7000-8000-000000000000 --retry-attempts 30 --rate-limit 100
+  hookswitch webhooks update 0190a1b2-0000-7000-8000-000000000000 --oauth2-client-secret-file client.secret`,
+		Args: args("webhook-id"),
 	}
 	w := a.settingsFlags(cmd)
+	w.removalFlags()
 	jsonFlag(cmd, &asJSON)
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		id, err := parseID(given[0])
@@ -385,7 +392,7 @@ func webhookFields(w client.Webhook) [][2]string {
 		{"rate limit", rateOf(w.RateLimit)},
 		{"batch", fmt.Sprintf("%d events, linger %s", w.Batch.MaxEvents, w.Batch.Linger)},
 		{"signatures", joined(&w.Signatures, "none")},
-		{"headers", headersOf(w.Headers)},
+	}, credentialsFields(w), [][2]string{
 		{"created", timeOf(&w.CreatedAt)},
 		{"updated", timeOf(&w.UpdatedAt)},
 	})
@@ -408,15 +415,4 @@ func rateOf(limit *int64) string {
 		return "none"
 	}
 	return fmt.Sprintf("%d per second", *limit)
-}
-
-func headersOf(headers *map[string]string) string {
-	if headers == nil {
-		return ""
-	}
-	var texts []string
-	for _, name := range slices.Sorted(maps.Keys(*headers)) {
-		texts = append(texts, name+": "+(*headers)[name])
-	}
-	return strings.Join(texts, "; ")
 }
