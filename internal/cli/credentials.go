@@ -31,9 +31,7 @@ func (w *webhookSettings) credentialsFlags() {
 	w.secretFile("oauth2-client-secret-file", "a `file` with the client's secret in its first line, - for standard input", "oauth2", "clientSecret")
 	flags.Func("oauth2-scope", "a scope to ask for; may be given several times, or several with spaces or commas between them", func(text string) error {
 		w.authorized("oauth2")
-		for _, scope := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' }) {
-			w.scopes = append(w.scopes, scope)
-		}
+		w.scopes = append(w.scopes, strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' })...)
 		w.set(w.scopes, "authorization", "scopes")
 		return nil
 	})

@@ -245,3 +245,24 @@ func TestAttemptsCarryTheSame(t *testing.T) {
 		}
 	})
 }
+
+// Basic is among the headers, as in the example of RFC 7617, section 2; what the sender needs itself comes with the POST, shared and not
+// copied, and only where there is something.
+func TestCredentialsOfThePost(t *testing.T) {
+	w := newWebhook(1)
+	if sent := one(t, w); sent.Credentials != nil || sent.Header.Get("Authorization") != "" {
+		t.Errorf("without credentials: %v", sent.Header)
+	}
+	w.Settings.Authorization.Basic = &hook.BasicAuth{Username: "Aladdin", Password: hook.NewSecret("open sesame")}
+	if sent := one(t, w); sent.Credentials != nil || sent.Header.Get("Authorization") != "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==" {
+		t.Errorf("with Basic: %v", sent.Header)
+	}
+	w.Settings.Authorization = hook.Authorization{OAuth2: &hook.ClientCredentials{}}
+	if sent := one(t, w); sent.Credentials != &w.Settings.Credentials || sent.Header.Get("Authorization") != "" {
+		t.Errorf("with OAuth2: %v", sent.Header)
+	}
+	w.Settings.Authorization, w.Settings.TLS.Roots = hook.Authorization{}, "roots"
+	if sent := one(t, w); sent.Credentials != &w.Settings.Credentials {
+		t.Error("with TLS of its own: none")
+	}
+}

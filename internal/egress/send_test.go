@@ -3,6 +3,7 @@ package egress
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -337,5 +338,24 @@ func TestErrorsHoldNoSecrets(t *testing.T) {
 		if a.Failure == hook.FailureNone || strings.Contains(a.Error, "hunter2") {
 			t.Errorf("got %+v", a)
 		}
+	}
+}
+
+// A post may allow another size of its response, and no more than that is read.
+func TestResponseMax(t *testing.T) {
+	const limit = 3 * hook.ResponseBytesMax
+	for name, script := range map[string]string{
+		"of that size":       fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", limit) + strings.Repeat("y", limit),
+		"larger":             fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", limit+1) + strings.Repeat("y", limit+1),
+		"of an unknown size": "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + strings.Repeat("y", limit+1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := listen(t, answerOnce(script))
+			p := post(t, r.url(), long)
+			p.ResponseMax = limit
+			if a := newClient(t).Send(t.Context(), p); a.Status != 200 || a.Failure != hook.FailureNone || len(a.Response) != limit {
+				t.Errorf("%d bytes: %d %s %s", len(a.Response), a.Status, a.Failure, a.Error)
+			}
+		})
 	}
 }

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"container/list"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -25,8 +24,8 @@ const (
 	// failureKept and failureKeptMax bound how long a failure is kept.
 	failureKept    = 10 * time.Second
 	failureKeptMax = time.Minute
-	// rejectedAgeMin is the age below which a receiver's 401 is not blamed on the token.
-	rejectedAgeMin = 10 * time.Second
+	// youngAge is the age below which a receiver's 401 is not blamed on the token.
+	youngAge = 10 * time.Second
 	// keptMax is how many tokens are kept: at most 64 MiB, and a few MiB with tokens of the usual length.
 	keptMax = 4_096
 )
@@ -44,7 +43,6 @@ func keyOf(o *hook.ClientCredentials) key {
 
 // entry is what is known of one key.
 type entry struct {
-	key   key
 	token string
 	// madeAt, renewAt and expiresAt are the token's times.
 	madeAt, renewAt, expiresAt time.Time
@@ -53,6 +51,8 @@ type entry struct {
 	failedUntil time.Time
 	// asking is closed when the request that is under way has ended; nil while there is none.
 	asking chan struct{}
+	// used is the cache's count when the entry was used last.
+	used uint64
 }
 
 // valid reports whether the token can be used.
@@ -67,30 +67,40 @@ func (e *entry) failing(now time.Time, timeout time.Duration) bool {
 type cache struct {
 	// mu guards all below, and every entry.
 	mu      sync.Mutex
-	entries map[key]*list.Element // of *entry
-	recent  list.List             // the one used last is at the front
+	entries map[key]*entry
+	// uses counts how often an entry was asked for.
+	uses uint64
 }
 
 // entry returns what is known of a key, and remembers that it was used. The caller holds mu.
 func (c *cache) entry(k key) *entry {
-	if at, ok := c.entries[k]; ok {
-		c.recent.MoveToFront(at)
-		return at.Value.(*entry) //nolint:forcetypeassert // nothing else is in the list
-	}
 	if c.entries == nil {
-		c.entries = map[key]*list.Element{}
+		c.entries = map[key]*entry{}
 	}
-	e := &entry{key: k}
-	c.entries[k] = c.recent.PushFront(e)
-	for at := c.recent.Back(); c.recent.Len() > keptMax && at != nil; {
-		old, before := at.Value.(*entry), at.Prev() //nolint:forcetypeassert // as above
-		if old.asking == nil && old != e {          // somebody waits for what is under way
-			c.recent.Remove(at)
-			delete(c.entries, old.key)
+	c.uses++
+	e, ok := c.entries[k]
+	if !ok {
+		if len(c.entries) >= keptMax {
+			c.makeRoom()
 		}
-		at = before
+		e = &entry{}
+		c.entries[k] = e
 	}
+	e.used = c.uses
 	return e
+}
+
+// makeRoom removes the entry that was used least recently, but none that somebody waits for. It looks at all, which takes less time than
+// the request for the token that is to have the room. The caller holds mu.
+func (c *cache) makeRoom() {
+	var oldest key
+	least := c.uses
+	for k, e := range c.entries {
+		if e.asking == nil && e.used < least {
+			oldest, least = k, e.used
+		}
+	}
+	delete(c.entries, oldest)
 }
 
 // take returns a token or a failure that is known; or what to wait for; or, if neither, that the caller has to ask, and then to call
@@ -144,7 +154,7 @@ func (c *cache) reject(k key, token string, now time.Time) bool {
 	switch {
 	case e.token != token:
 		return e.valid(now) // somebody has got another one meanwhile
-	case now.Sub(e.madeAt) < rejectedAgeMin:
+	case now.Sub(e.madeAt) < youngAge:
 		return false
 	}
 	e.token = ""

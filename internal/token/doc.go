@@ -17,7 +17,7 @@
 //
 // Not hammered. A failure is kept for failureKept, or for as long as the server asks for with Retry-After, up to failureKeptMax: posts that
 // come meanwhile fail with it at once. A time that was up counts only for posts that have no more time. A receiver's 401 drops the token
-// that was used, if it is older than rejectedAgeMin, and the post is repeated once with a fresh one, within the same timeout; a receiver
+// that was used, if it is older than youngAge, and the post is repeated once with a fresh one, within the same timeout; a receiver
 // that goes on answering 401 costs the authorization server one request in that time. A 401 acknowledges nothing, so the repetition is no
 // delivery twice.
 //

@@ -116,7 +116,7 @@ func (s *Sender) request(o *hook.ClientCredentials, endpoint *url.URL, timeout t
 
 // response is what a token endpoint answers (RFC 6749, sections 5.1 and 5.2).
 type response struct {
-	Token     string          `json:"access_token"` //nolint:gosec // the name of a field
+	Token     string          `json:"access_token"`
 	Type      string          `json:"token_type"`
 	ExpiresIn json.RawMessage `json:"expires_in"`
 	Error     string          `json:"error"`

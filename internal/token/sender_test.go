@@ -161,7 +161,7 @@ func TestNoToken(t *testing.T) {
 			http.Redirect(w, r, elsewhere, http.StatusTemporaryRedirect)
 		}, "the authorization server answered 307"},
 		"no HTTP": {func(w http.ResponseWriter, _ *http.Request) {
-			conn, _, err := w.(http.Hijacker).Hijack()
+			conn, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
 				t.Error(err)
 				return
@@ -232,5 +232,28 @@ func TestHangingAuthorizationServer(t *testing.T) {
 	p.Timeout = long // one with more time asks anew
 	if a := s.Send(ctx, p); a.Failure != hook.FailureToken {
 		t.Errorf("cancelled: %+v", a)
+	}
+}
+
+// recorder keeps the credentials of the posts that it is given, and answers them with a token.
+type recorder []*hook.Credentials
+
+func (r *recorder) Send(_ context.Context, p hook.Post) hook.Answer {
+	*r = append(*r, p.Credentials)
+	return hook.Answer{Status: http.StatusOK, Response: []byte(`{"access_token":"t"}`)}
+}
+
+// A client's certificate and roots are for the receiver, and for a token endpoint of the same origin; another never sees them.
+func TestTLSOfItsOwnGoesToTheReceiverAlone(t *testing.T) {
+	for endpoint, want := range map[string]bool{
+		"https://receiver.example/token": true, "https://RECEIVER.example:443/token": true, "https://receiver.example:444/token": false, "https://other.example": false,
+	} {
+		var r recorder
+		p := post(t, "https://receiver.example/x", endpoint, long)
+		p.Credentials.TLS = hook.TLS{Roots: "roots"}
+		token.New(&r, "v1").Send(t.Context(), p)
+		if len(r) != 2 || (r[0] != nil) != want || want && (r[0].TLS.Roots != "roots" || !r[0].Authorization.IsZero()) || r[1] != p.Credentials {
+			t.Errorf("%s: %+v", endpoint, r)
+		}
 	}
 }
