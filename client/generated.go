@@ -1304,6 +1304,40 @@ type KeyPatch struct {
 // KeyScope contactCenter: the keys of the contact centre; server: admin keys.
 type KeyScope string
 
+// MasterKey defines model for MasterKey.
+type MasterKey struct {
+	// Held Whether the keyset of this node holds it.
+	Held   bool  `json:"held"`
+	Number int64 `json:"number"`
+
+	// Records How many webhooks and kept answers are sealed with it.
+	Records int64 `json:"records"`
+
+	// UsedSince Absent where nothing was ever sealed with it.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	UsedSince *time.Time `json:"usedSince,omitempty"`
+}
+
+// MasterKeyStatus defines model for MasterKeyStatus.
+type MasterKeyStatus struct {
+	Keys []MasterKey `json:"keys"`
+
+	// LookedAt When that was counted: some seconds ago at most.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	LookedAt time.Time `json:"lookedAt"`
+
+	// Primary The number of the key that seals.
+	Primary int64 `json:"primary"`
+
+	// Problem Why sealing anew fails, or why the keyset's file cannot be read any more; absent where all is well.
+	Problem *string `json:"problem,omitempty"`
+
+	// Remaining How many records are not under it yet; they are sealed anew in the background.
+	Remaining int64 `json:"remaining"`
+}
+
 // MediaType The channel: chat, or email for secure e-mail.
 type MediaType string
 
@@ -3058,6 +3092,15 @@ type ClientInterface interface {
 	// Corresponds with POST /v1/keys/{id}/expire (the `ExpireKey` operationId).
 	ExpireKey(ctx context.Context, id openapi_types.UUID, params *ExpireKeyParams, body ExpireKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetMasterKey Read which master key seals, and how far a rotation is
+	//
+	// For an admin key. The secrets of webhooks are stored sealed under a key of the master keyset, which is kept outside the store. After a rotation they are sealed anew in the background.
+	//
+	// Needs an admin key.
+	//
+	// Corresponds with GET /v1/master-key (the `GetMasterKey` operationId).
+	GetMasterKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListNotices List notices
 	//
 	// What operators were told, newest first, also when no webhook with the purpose notices was there to be told. They are kept as long as interactions are.
@@ -4153,6 +4196,25 @@ func (c *Client) ExpireKeyWithBody(ctx context.Context, id openapi_types.UUID, p
 // Corresponds with POST /v1/keys/{id}/expire (the `ExpireKey` operationId).
 func (c *Client) ExpireKey(ctx context.Context, id openapi_types.UUID, params *ExpireKeyParams, body ExpireKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExpireKeyRequest(c.Server, id, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMasterKey Read which master key seals, and how far a rotation is
+//
+// For an admin key. The secrets of webhooks are stored sealed under a key of the master keyset, which is kept outside the store. After a rotation they are sealed anew in the background.
+//
+// Needs an admin key.
+//
+// Corresponds with GET /v1/master-key (the `GetMasterKey` operationId).
+func (c *Client) GetMasterKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMasterKeyRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -6819,6 +6881,33 @@ func NewExpireKeyRequestWithBody(server string, id openapi_types.UUID, params *E
 	return req, nil
 }
 
+// NewGetMasterKeyRequest constructs an http.Request for the GetMasterKey method
+func NewGetMasterKeyRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/v1/master-key")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListNoticesRequest constructs an http.Request for the ListNotices method
 func NewListNoticesRequest(server string, params *ListNoticesParams) (*http.Request, error) {
 	var err error
@@ -8411,6 +8500,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /v1/keys/{id}/expire (the `ExpireKey` operationId).
 	ExpireKeyWithResponse(ctx context.Context, id openapi_types.UUID, params *ExpireKeyParams, body ExpireKeyJSONRequestBody, reqEditors ...RequestEditorFn) (*ExpireKeyResponse, error)
+
+	// GetMasterKeyWithResponse Read which master key seals, and how far a rotation is
+	//
+	// For an admin key. The secrets of webhooks are stored sealed under a key of the master keyset, which is kept outside the store. After a rotation they are sealed anew in the background.
+	//
+	// Needs an admin key.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /v1/master-key (the `GetMasterKey` operationId).
+	GetMasterKeyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMasterKeyResponse, error)
 
 	// ListNoticesWithResponse List notices
 	//
@@ -11739,6 +11839,89 @@ func (r ExpireKeyResponse) ContentType() string {
 	return ""
 }
 
+type GetMasterKeyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *MasterKeyStatus
+	// ApplicationproblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationproblemJSON401 *Problem
+	// ApplicationproblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationproblemJSON403 *Problem
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *Problem
+	// ApplicationproblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationproblemJSON429 *Problem
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *Problem
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMasterKeyResponse) GetJSON200() *MasterKeyStatus {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetMasterKeyResponse) GetApplicationproblemJSON401() *Problem {
+	return r.ApplicationproblemJSON401
+}
+
+// GetApplicationproblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r GetMasterKeyResponse) GetApplicationproblemJSON403() *Problem {
+	return r.ApplicationproblemJSON403
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r GetMasterKeyResponse) GetApplicationproblemJSON422() *Problem {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r GetMasterKeyResponse) GetApplicationproblemJSON429() *Problem {
+	return r.ApplicationproblemJSON429
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetMasterKeyResponse) GetApplicationproblemJSON500() *Problem {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetMasterKeyResponse) GetApplicationproblemJSON503() *Problem {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMasterKeyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMasterKeyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMasterKeyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMasterKeyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListNoticesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -14142,6 +14325,23 @@ func (c *ClientWithResponses) ExpireKeyWithResponse(ctx context.Context, id open
 		return nil, err
 	}
 	return ParseExpireKeyResponse(rsp)
+}
+
+// GetMasterKeyWithResponse Read which master key seals, and how far a rotation is
+//
+// For an admin key. The secrets of webhooks are stored sealed under a key of the master keyset, which is kept outside the store. After a rotation they are sealed anew in the background.
+//
+// Needs an admin key.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /v1/master-key (the `GetMasterKey` operationId).
+func (c *ClientWithResponses) GetMasterKeyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMasterKeyResponse, error) {
+	rsp, err := c.GetMasterKey(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMasterKeyResponse(rsp)
 }
 
 // ListNoticesWithResponse List notices
@@ -17210,6 +17410,74 @@ func ParseExpireKeyResponse(rsp *http.Response) (*ExpireKeyResponse, error) {
 			headers.IdempotencyReplayed = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetMasterKeyResponse parses an HTTP response from a GetMasterKeyWithResponse call
+func ParseGetMasterKeyResponse(rsp *http.Response) (*GetMasterKeyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMasterKeyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest MasterKeyStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
 	}
 
 	return response, nil

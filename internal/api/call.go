@@ -247,6 +247,15 @@ func once[T any](c *call, answered func(T) (*answer, error)) *store.Once[T] {
 	return &store.Once[T]{Key: c.key, Fingerprint: c.fingerprint(), Encode: keep(answered)}
 }
 
+// onceSecret is once for an answer that shows a secret, which is stored sealed.
+func onceSecret[T any](c *call, answered func(T) (*answer, error)) *store.Once[T] {
+	o := once(c, answered)
+	if o != nil {
+		o.Secret = true
+	}
+	return o
+}
+
 func (c *call) fingerprint() [sha256.Size]byte {
 	h := sha256.New()
 	for _, part := range [...]string{c.r.Method, c.r.URL.Path} {

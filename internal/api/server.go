@@ -172,6 +172,7 @@ func (s *Server) routes() {
 	route(s, "PATCH /v1/contact-centers/{id}", rowUpdateContactCenter(), s.updateContactCenter)
 	route(s, "GET /v1/contact-centers/{id}/retention/report", rowReportRetention(), s.reportRetention)
 	route(s, "GET /v1/audit", rowListAudit(), s.listAudit)
+	route(s, "GET /v1/master-key", rowGetMasterKey(), s.getMasterKey)
 
 	route(s, "POST /v1/keys", rowCreateKey(), s.createKey)
 	route(s, "GET /v1/keys", rowListKeys(), s.listKeys)

@@ -212,7 +212,7 @@ func (s *Server) createWebhook(ctx context.Context, in *createWebhookInput) (*an
 		shown.Secret = w.Secrets.Current.Reveal()
 		return done(http.StatusCreated, shown)
 	}
-	made, err := s.store.CreateWebhook(ctx, in.now, &w, once(in.call, created))
+	made, err := s.store.CreateWebhook(ctx, in.now, &w, onceSecret(in.call, created))
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hookswitch/hookswitch/internal/config"
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/store"
 )
 
 // exitCode is one row of the table of exit codes.
@@ -81,12 +82,15 @@ type silentError struct{ error }
 func isUsage(err error) bool {
 	_, usage := errors.AsType[*usageError](err)
 	_, configuration := errors.AsType[*config.Error](err)
-	return usage || configuration
+	_, keyset := errors.AsType[*keysetError](err)
+	_, other := errors.AsType[*store.KeysetError](err)
+	return usage || configuration || keyset || other
 }
 
 func isConflict(err error) bool {
 	_, conflict := errors.AsType[*hook.ConflictError](err)
-	return conflict || errors.Is(err, syscall.EADDRINUSE) || status(409)(err)
+	_, forbidden := errors.AsType[*conflictError](err)
+	return conflict || forbidden || errors.Is(err, syscall.EADDRINUSE) || status(409)(err)
 }
 
 func isUnavailable(err error) bool {

@@ -18,9 +18,10 @@ func (a *app) keysCommand() *cobra.Command {
 	group := makeGroup(&cobra.Command{
 		Use:     "keys",
 		Aliases: []string{"key"},
-		Short:   "Create, list, get, enable, disable, expire and delete API keys",
+		Short:   "Create, list, get, enable, disable, expire and delete API keys; rotate the master key",
 		Long: `A key belongs to one contact centre and has permissions there; an admin key belongs to none and may do everything in all of them.
 A key is shown once, when it is created: only its hash is stored.
+The master key is another thing: it seals the secrets of webhooks in the store (master, new-master, rotate-master).
 
 These commands need a key with the permission admin; --admin needs an admin key. The server and the key come from
 ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `), or from flags.`,
@@ -43,6 +44,7 @@ These commands need a key with the permission admin; --admin needs an admin key.
 				return api.DisableKey(ctx, id, nil, once)
 			}),
 	)
+	group.AddCommand(a.masterKeyCommands(c)...)
 	return group
 }
 

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"log/slog"
 	"strings"
 
 	"github.com/hookswitch/hookswitch/internal/config"
@@ -12,56 +12,79 @@ import (
 	"github.com/hookswitch/hookswitch/internal/store"
 )
 
-const (
-	// keysetSuffix is what the keyset's file has behind the name of the embedded store.
-	keysetSuffix = ".keyset"
-	// keysetMode lets its owner alone read it.
-	keysetMode fs.FileMode = 0o600
-)
+// keysetSuffix is what the keyset's file has behind the name of the embedded store.
+const keysetSuffix = ".keyset"
 
-// masterKeyset finds the keyset that the configuration names; that of an embedded store is made when it is not there.
-func masterKeyset(c *config.Config) (*seal.Keyset, error) {
-	if !c.Master.Keyset.IsZero() {
-		k, err := seal.Parse([]byte(c.Master.Keyset.Reveal()))
-		if err != nil {
-			return nil, c.Refuse("master-keyset", err.Error())
-		}
-		return k, nil
+// keysetError is a master keyset that cannot be used: the start is refused, and nothing was done.
+type keysetError struct{ error }
+
+// Unwrap returns the reason.
+func (e *keysetError) Unwrap() error { return e.error }
+
+// keysetFile returns the file of the keyset: the one that is named, or that of an embedded store. It is empty where there is
+// none.
+func keysetFile(c *config.Config) string {
+	switch {
+	case !c.Master.Keyset.IsZero():
+		return ""
+	case c.Master.File != "":
+		return c.Master.File
+	case store.IsPostgres(c.Database):
+		return ""
 	}
-	path := c.Master.File
-	if path == "" {
-		if store.IsPostgres(c.Database) {
-			return nil, c.Refuse("master-keyset-file", "is needed with PostgreSQL")
-		}
-		path = strings.TrimPrefix(c.Database, "sqlite:") + keysetSuffix
-	}
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && c.Master.File == "" {
-		return newKeysetFile(path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read master keyset: %w", err)
-	}
-	k, err := seal.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("master keyset %s %w", path, err)
-	}
-	return k, nil
+	return strings.TrimPrefix(c.Database, "sqlite:") + keysetSuffix
 }
 
-func newKeysetFile(path string) (*seal.Keyset, error) {
-	k, err := seal.New()
+// masterKeyset returns how the store, once it is open, finds the keyset that the configuration names. That of an embedded store in
+// which nothing is sealed yet is made.
+func masterKeyset(c *config.Config, log *slog.Logger) func(known []uint32) (store.Sealer, error) {
+	return func(known []uint32) (store.Sealer, error) {
+		if !c.Master.Keyset.IsZero() {
+			k, err := seal.Parse([]byte(c.Master.Keyset.Reveal()))
+			if err != nil {
+				return nil, c.Refuse("master-keyset", err.Error())
+			}
+			return k, nil
+		}
+		path := keysetFile(c)
+		if path == "" {
+			return nil, &keysetError{errNoKeyset}
+		}
+		ring, err := seal.Follow(path, log)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return orKeysetError(ring, err)
+		}
+		switch {
+		case len(known) > 0:
+			return nil, &keysetError{fmt.Errorf("there is no master keyset %s, and the store's secrets are sealed with master key %s: "+
+				"put the keyset back from its backup, or name its place with master-keyset-file. No other one can open them", path, numbersText(known))}
+		case c.Master.File != "" && store.IsPostgres(c.Database):
+			return nil, &keysetError{fmt.Errorf("there is no master keyset %s; make one, and give the same to every node: hookswitch keys new-master >%s", path, path)}
+		}
+		if _, err := seal.MakeFile(path); err != nil {
+			return nil, &keysetError{err}
+		}
+		log.Info("made a master keyset, which seals the secrets of webhooks; keep a copy of it apart from those of the store", "file", path)
+		return orKeysetError(seal.Follow(path, log))
+	}
+}
+
+func orKeysetError(ring *seal.Ring, err error) (store.Sealer, error) {
 	if err != nil {
-		return nil, err
+		return nil, &keysetError{err}
 	}
-	text, err := k.Encode()
-	if err != nil {
-		return nil, err
+	return ring, nil
+}
+
+// errNoKeyset is a PostgreSQL store without a keyset: one that a node made for itself would not be that of the others.
+var errNoKeyset = errors.New("a store on PostgreSQL needs master-keyset-file or master-keyset, the same for every node. Make a keyset once with\n" +
+	"  (umask 077; hookswitch keys new-master >master.keyset)\nand keep a copy of it apart from those of the database")
+
+// numbersText lists keys by their numbers.
+func numbersText(numbers []uint32) string {
+	texts := make([]string, len(numbers))
+	for i, n := range numbers {
+		texts[i] = fmt.Sprint(n)
 	}
-	if err := os.WriteFile(path, text, keysetMode); errors.Is(err, fs.ErrNotExist) {
-		return k, nil // there is no folder, as the store will say
-	} else if err != nil {
-		return nil, fmt.Errorf("write master keyset: %w", err)
-	}
-	return k, nil
+	return strings.Join(texts, ", ")
 }

@@ -62,13 +62,9 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	}
 	n.metrics = prometheus.NewRegistry()
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	sealer, err := masterKeyset(c)
-	if err != nil {
-		return nil, errors.Join(err, n.listener.Close())
-	}
 	n.store, err = store.Open(ctx, store.Options{
 		Database: c.Database, PublicURL: n.publicURL(), Lease: c.Lease, Retention: c.Retention, NoticeQuiet: c.NoticeQuiet,
-		Sealer: sealer, Accepted: traced.accepted, Log: log, Metrics: n.metrics,
+		FindSealer: masterKeyset(c, log), Accepted: traced.accepted, Log: log, Metrics: n.metrics,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot use the store: %w", err), n.listener.Close())

@@ -27,3 +27,11 @@ func parsePath(text string) (string, error) {
 	}
 	return text, nil
 }
+
+// masterProblems says that the keyset is given twice.
+func (c *Config) masterProblems() []Problem {
+	if c.Master.Keyset.IsZero() || c.Master.File == "" {
+		return nil
+	}
+	return []Problem{c.missing("master-keyset-file", "is set, and so is master-keyset: set one of them")}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tink-crypto/tink-go/v2/aead"
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
@@ -35,7 +36,8 @@ type Keyset struct {
 	handle  *keyset.Handle
 	aead    tink.AEAD
 	primary uint32
-	numbers map[uint32]bool
+	// numbers are those of all keys, in the order in which they were added.
+	numbers []uint32
 }
 
 // New makes a keyset of one random key.
@@ -63,9 +65,9 @@ func newKeyset(handle *keyset.Handle) (*Keyset, error) {
 		return nil, errors.New("is a keyset, but not of keys for authenticated encryption (AES256_GCM)")
 	}
 	info := handle.KeysetInfo()
-	k := &Keyset{handle: handle, aead: primitive, primary: info.GetPrimaryKeyId(), numbers: map[uint32]bool{}}
+	k := &Keyset{handle: handle, aead: primitive, primary: info.GetPrimaryKeyId()}
 	for _, key := range info.GetKeyInfo() {
-		k.numbers[key.GetKeyId()] = true
+		k.numbers = append(k.numbers, key.GetKeyId())
 	}
 	return k, nil
 }
@@ -82,6 +84,57 @@ func (k *Keyset) Encode() ([]byte, error) {
 // Primary returns the number of the key that seals; it is never zero.
 func (k *Keyset) Primary() uint32 { return k.primary }
 
+// Numbers returns the numbers of all keys, in the order in which they were added.
+func (k *Keyset) Numbers() []uint32 { return slices.Clone(k.numbers) }
+
+// Staged returns the number of the key that was added after the primary one, and seals nothing yet; zero is none.
+func (k *Keyset) Staged() uint32 {
+	if last := k.numbers[len(k.numbers)-1]; last != k.primary {
+		return last
+	}
+	return 0
+}
+
+// Problem returns nil: nothing can happen to a keyset in memory.
+func (k *Keyset) Problem() error { return nil }
+
+// Stage returns a keyset with one more random key, which opens and seals nothing yet.
+func (k *Keyset) Stage() (*Keyset, error) {
+	manager := keyset.NewManagerFromHandle(k.handle)
+	if _, err := manager.Add(aead.AES256GCMKeyTemplate()); err != nil {
+		return nil, fmt.Errorf("make a key: %w", err)
+	}
+	return managed(manager)
+}
+
+// Promote returns a keyset in which the staged key is primary.
+func (k *Keyset) Promote() (*Keyset, error) {
+	manager := keyset.NewManagerFromHandle(k.handle)
+	if err := manager.SetPrimary(k.Staged()); err != nil {
+		return nil, errors.New("no key is staged")
+	}
+	return managed(manager)
+}
+
+// Without returns a keyset that does not hold some of the keys any more; the primary one cannot be left out.
+func (k *Keyset) Without(numbers []uint32) (*Keyset, error) {
+	manager := keyset.NewManagerFromHandle(k.handle)
+	for _, number := range numbers {
+		if err := manager.Delete(number); err != nil {
+			return nil, fmt.Errorf("leave out key %d: it is the primary one, or not there", number)
+		}
+	}
+	return managed(manager)
+}
+
+func managed(manager *keyset.Manager) (*Keyset, error) {
+	handle, err := manager.Handle()
+	if err != nil {
+		return nil, fmt.Errorf("make keyset: %w", err)
+	}
+	return newKeyset(handle)
+}
+
 // Seal encrypts a text for the record that about names, and returns the number of the key.
 func (k *Keyset) Seal(plain []byte, about string) (sealed []byte, key uint32, err error) {
 	sealed, err = k.aead.Encrypt(plain, []byte(about))
@@ -94,7 +147,7 @@ func (k *Keyset) Seal(plain []byte, about string) (sealed []byte, key uint32, er
 // Open decrypts what was sealed for the record that about names.
 func (k *Keyset) Open(sealed []byte, about string) ([]byte, error) {
 	if len(sealed) >= prefixBytes {
-		if number := binary.BigEndian.Uint32(sealed[1:prefixBytes]); !k.numbers[number] {
+		if number := binary.BigEndian.Uint32(sealed[1:prefixBytes]); !slices.Contains(k.numbers, number) {
 			return nil, &UnknownKeyError{number}
 		}
 	}

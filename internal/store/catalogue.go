@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -14,7 +15,7 @@ import (
 type catalogue struct {
 	// loading is held while everything is read anew.
 	loading sync.Mutex
-	// sealer opens what is secret of webhooks; it never changes.
+	// sealer opens what is secret of webhooks; it never changes after the start.
 	sealer Sealer
 
 	// behind says that circuits have changed since they were read; nil where no other process changes them.
@@ -118,7 +119,12 @@ func (s *Store) publishing(put func()) func() {
 // refresh reads everything anew, because another process has changed it or nobody knows whether a commit was made.
 func (s *Store) refresh() error {
 	s.metrics.refreshes.Inc()
-	return s.catalogue.load(s.engine)
+	err := s.catalogue.load(s.engine)
+	if err != nil && !errors.Is(err, hook.ErrUnavailable) {
+		// Such as a secret under a key that this node's keyset does not hold yet: nothing can be decided before it does.
+		err = fmt.Errorf("%w: %w", hook.ErrUnavailable, err)
+	}
+	return err
 }
 
 // load reads everything anew.

@@ -28,6 +28,7 @@ type metrics struct {
 	retained  prometheus.Gauge
 	refreshes prometheus.Counter
 	groups    groupMetrics
+	sealing   sealingMetrics
 	// checked and skew are for an engine that is shared.
 	checked prometheus.Gauge
 	skew    prometheus.Gauge
@@ -103,6 +104,8 @@ func newMetrics() *metrics {
 	m.groups.tasks = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: "hookswitch_commit_tasks", Help: "How many callers' tasks shared a transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
 	})
+	m.sealing = newSealingMetrics(counter)
+	m.list = append(m.list, m.sealing.remaining, m.sealing.problem)
 	m.list = append(m.list, events, disabled, failures, m.retained, m.groups.took, m.groups.tasks)
 	m.checked = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "hookswitch_catalogue_checked_timestamp_seconds",

@@ -43,14 +43,15 @@ type Once[T any] struct {
 	Fingerprint [32]byte
 	// Encode makes the answer inside the transaction; false means that it is not worth keeping.
 	Encode func(T, error) (Answer, bool)
-	// Secret says that the answer shows a secret.
+	// Secret says that the answer shows a secret, so that it is stored sealed.
 	Secret bool
 }
 
 const (
-	selectAnswer statement = `SELECT fingerprint, status, body FROM answers WHERE center = $1 AND key = $2 AND at > $3`
-	insertAnswer statement = `INSERT INTO answers (center, key, fingerprint, status, body, at) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (center, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body, at = excluded.at`
+	selectAnswer statement = `SELECT fingerprint, status, body, sealed_with FROM answers WHERE center = $1 AND key = $2 AND at > $3`
+	insertAnswer statement = `INSERT INTO answers (center, key, fingerprint, status, body, at, sealed_with) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (center, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body, at = excluded.at,
+			sealed_with = excluded.sealed_with`
 	oldAnswers   statement = `SELECT center, key FROM answers WHERE at <= $1 ORDER BY at LIMIT $2`
 	deleteAnswer statement = `DELETE FROM answers WHERE center = $1 AND key = $2`
 )
@@ -104,7 +105,7 @@ func (w *write[T]) stage(n int, b batch) (more bool) {
 		w.answered = nil
 		b.lock(w.center, w.once.Key) // whoever repeats the request meanwhile waits for its answer
 		b.query(selectAnswer, func(r row) (err error) {
-			w.answered, err = readAnswer(r, w.once.Fingerprint)
+			w.answered, err = w.readAnswer(r)
 			return err
 		}, w.center, w.once.Key, milli(w.now.Add(-AnswerTTL)))
 		return true
@@ -117,7 +118,7 @@ func (w *write[T]) stage(n int, b batch) (more bool) {
 		return true
 	}
 	if a, keep := w.once.Encode(w.result()); keep {
-		keepAnswer(b, w.center, w.once.Key, w.once.Fingerprint, a, w.now)
+		w.keepAnswer(b, a)
 	}
 	return false
 }
@@ -134,21 +135,40 @@ func (w *write[T]) run(ctx context.Context) (T, error) {
 	return w.result()
 }
 
-func readAnswer(r row, fingerprint [32]byte) (answered, err error) {
+// readAnswer reads what was answered before; one that shows a secret is opened.
+func (w *write[T]) readAnswer(r row) (answered, err error) {
 	var first Answer
 	var kept []byte
-	if err := r(&kept, &first.Status, &first.Body); err != nil {
+	var key int64
+	if err := r(&kept, &first.Status, &first.Body, &key); err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(kept, fingerprint[:]) {
+	if !bytes.Equal(kept, w.once.Fingerprint[:]) {
 		return hook.ErrReused, nil
+	}
+	if key != 0 {
+		if first.Body, err = w.store.options.Sealer.Open(first.Body, aboutAnswer(w.center, w.once.Key)); err != nil {
+			return nil, fmt.Errorf("the answer that was kept: %w", err)
+		}
 	}
 	return &AnsweredError{first}, nil
 }
 
-func keepAnswer(b batch, center hook.ContactCenterNumber, key string, fingerprint [32]byte, a Answer, now time.Time) {
-	b.exec(insertAnswer, nil, center, key, fingerprint[:], a.Status, a.Body, milli(now))
+func (w *write[T]) keepAnswer(b batch, a Answer) {
+	var key uint32
+	if w.once.Secret {
+		sealed, with, err := w.store.options.Sealer.Seal(a.Body, aboutAnswer(w.center, w.once.Key))
+		if err != nil {
+			fail(b, fmt.Errorf("keep answer: %w", err))
+			return
+		}
+		a.Body, key = sealed, with
+	}
+	b.exec(insertAnswer, nil, w.center, w.once.Key, w.once.Fingerprint[:], a.Status, a.Body, milli(w.now), int64(key))
 }
+
+// fail rolls the transaction back.
+func fail(b batch, err error) { b.query(selectCatalogue, func(row) error { return err }) }
 
 // pruneAnswers removes answers that are too old, a bounded number at a time.
 func (s *Store) pruneAnswers(ctx context.Context, now time.Time) {

@@ -72,7 +72,7 @@ func TestPostgresPlans(t *testing.T) {
 
 func explain(t *testing.T, s *storetest.Opened, calls map[string][]any) {
 	t.Helper()
-	small := regexp.MustCompile(`Seq Scan on (webhooks|contact_centers|api_keys|catalogue|nodes|retention|trims)\b`)
+	small := regexp.MustCompile(`Seq Scan on (webhooks|contact_centers|api_keys|catalogue|nodes|retention|trims|master_keys)\b`)
 	inOrder := regexp.MustCompile(`^SELECT (DISTINCT )?(d\.event, d\.webhook|a\.event, a\.webhook|x\.event, x\.webhook|i\.serial) FROM`) // what looks for a page
 	byKey := regexp.MustCompile(`^(DELETE FROM|UPDATE) deliveries .*event = \$2 AND webhook = \$3`)
 	byPlace := map[string]*regexp.Regexp{ // what reads events in their order, and the part of the index that it reads

@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
@@ -14,12 +13,21 @@ type Sealer interface {
 	Seal(plain []byte, about string) (sealed []byte, key uint32, err error)
 	// Open decrypts what was sealed for the same record.
 	Open(sealed []byte, about string) ([]byte, error)
-	// Primary is the number of the key that seals.
+	// Primary is the number of the key that seals; it may change.
 	Primary() uint32
+	// Numbers are those of all keys that open.
+	Numbers() []uint32
+	// Problem says why what the keys are read from cannot be used any more, while those that were read stay in force.
+	Problem() error
 }
 
 // aboutWebhook names a webhook to the sealer. The id is the same in every copy of the store.
 func aboutWebhook(id hook.WebhookID) string { return "webhook " + id.String() }
+
+// aboutAnswer names the answer to an Idempotency-Key to the sealer. A contact centre has the same number in every copy of the store.
+func aboutAnswer(center hook.ContactCenterNumber, key string) string {
+	return fmt.Sprintf("answer %d %s", center, key)
+}
 
 // secrecy is what is sealed of a webhook. Its JSON holds the secrets themselves: it exists in memory alone.
 type secrecy struct {
@@ -139,42 +147,4 @@ func unseal(sealer Sealer, w *hook.Webhook, sealed []byte, unsealed string) erro
 	}
 	s.fill(w)
 	return nil
-}
-
-const (
-	selectMasterKeys statement = `SELECT number, proof FROM master_keys ORDER BY number`
-	insertMasterKey  statement = `INSERT INTO master_keys (number, proof, created_at) VALUES ($1, $2, $3) ON CONFLICT (number) DO NOTHING`
-)
-
-// proofText is what each master key has sealed.
-const proofText = "hookswitch"
-
-// aboutMasterKey names a master key's proof to the sealer.
-func aboutMasterKey(number int64) string { return fmt.Sprintf("master key %d", number) }
-
-// proveSealer makes sure that the sealer has every key that something may be sealed with, and remembers its primary one.
-func (s *Store) proveSealer(now time.Time) error {
-	primary, known := int64(s.options.Sealer.Primary()), false
-	err := s.engine.read(selectMasterKeys, func(r row) error {
-		var number int64
-		var proof []byte
-		if err := r(&number, &proof); err != nil {
-			return err
-		}
-		known = known || number == primary
-		if _, err := s.options.Sealer.Open(proof, aboutMasterKey(number)); err != nil {
-			return fmt.Errorf("the store's secrets cannot be read with this master keyset: %w", err)
-		}
-		return nil
-	})
-	if err != nil || known {
-		return err
-	}
-	proof, key, err := s.options.Sealer.Seal([]byte(proofText), aboutMasterKey(primary))
-	if err != nil {
-		return err
-	}
-	return s.engine.transact([]task{steps{func(b batch) {
-		b.exec(insertMasterKey, nil, int64(key), proof, milli(now))
-	}}})
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +51,8 @@ type sqliteEngine struct {
 	walPagesMax int64
 	// tail asks the writer to finish a checkpoint that is nearly complete.
 	tail atomic.Bool
+	// stale says that the log holds what must not stay readable.
+	stale atomic.Bool
 }
 
 // openSQLite opens or makes the database at path and brings its schema up to date. A second process is refused.
@@ -67,6 +70,9 @@ func openSQLite(ctx context.Context, path string) (_ *sqliteEngine, err error) {
 	}
 	if e.lock, err = lockSQLite(path); err != nil {
 		return nil, err
+	}
+	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+		e.stale.Store(true) // a process that was killed may have left there what it had overwritten
 	}
 	if err := migrateSQLite(ctx, path); err != nil {
 		return nil, err
@@ -162,6 +168,13 @@ func sqliteDSN(path string) string {
 }
 
 func (e *sqliteEngine) transact(tasks []task) error {
+	if slices.ContainsFunc(tasks, overwrites) {
+		return e.transactOverwriting(tasks)
+	}
+	return e.transactUsual(tasks)
+}
+
+func (e *sqliteEngine) transactUsual(tasks []task) error {
 	if err := e.writer.run("BEGIN IMMEDIATE"); err != nil {
 		return translate(err)
 	}
@@ -197,6 +210,9 @@ func (e *sqliteEngine) slot() hook.Slot { return 0 }
 // maintain checkpoints the write-ahead log when it has grown: first beside the writer, which stops nobody, as often as it
 // takes until little is left; that the writer finishes itself, so that the next commit starts the log from its beginning.
 func (e *sqliteEngine) maintain() error {
+	if err := e.emptyLog(); err != nil {
+		return translate(err)
+	}
 	pages, _, err := e.checkpointer.checkpoint("NOOP")
 	if err != nil || pages < e.walPagesMax {
 		return translate(err)

@@ -167,6 +167,15 @@ func (c *sqliteConn) checkpoint(mode string) (pages, moved int64, err error) {
 	return pages, moved, err
 }
 
+// truncate moves the whole write-ahead log into the database and cuts it to nothing, unless somebody is busy with it.
+func (c *sqliteConn) truncate() (busy bool, err error) {
+	err = c.query("PRAGMA wal_checkpoint(TRUNCATE)", func(r row) error {
+		var pages, moved int64
+		return r(&busy, &pages, &moved)
+	}, nil)
+	return busy, err
+}
+
 // scanSQLite gives the columns of a row to pointers. NULL is the zero value.
 func scanSQLite(st *sqlite.Stmt, dest []any) error {
 	if n := st.DataCount(); n != len(dest) {

@@ -46,8 +46,10 @@ type Options struct {
 	// NoticeQuiet is how long after a notice nothing of its kind about the same webhook is sent; zero means
 	// [hook.NoticeQuietDefault].
 	NoticeQuiet time.Duration
-	// Sealer encrypts what is secret of webhooks; there must be one.
-	Sealer Sealer
+	// Sealer encrypts what is secret. Where it is nil, FindSealer is asked for it once the database is open, with the numbers of the
+	// keys that were used there: none is a store in which nothing is sealed yet.
+	Sealer     Sealer
+	FindSealer func(known []uint32) (Sealer, error)
 	// Log gets what nobody asked for and somebody should know; nil means nothing is logged.
 	Log *slog.Logger
 	// Metrics gets the store's metrics; nil means they are kept nowhere. One registerer serves one store.
@@ -84,6 +86,7 @@ type Store struct {
 	metrics   *metrics
 	replays   replayRuns
 	keys      keyState
+	sealing   sealing
 	// noticeLook is noticeLookEvery, but in tests.
 	noticeLook time.Duration
 }
@@ -97,7 +100,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if o.Lease < 0 || o.Lease > LeaseMax {
 		return nil, fmt.Errorf("lease is %v; it must be from 1ms to %v", o.Lease, LeaseMax)
 	}
-	if o.Sealer == nil {
+	if o.Sealer == nil && o.FindSealer == nil {
 		return nil, errors.New("there is no sealer for secrets")
 	}
 	if o.NoticeQuiet == 0 {
@@ -115,7 +118,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		e = &faultyEngine{engine: e, faults: o.Faults}
 	}
 	s := &Store{options: o, engine: e, metrics: m, noticeLook: noticeLookEvery}
-	s.catalogue.sealer, s.catalogue.uses = o.Sealer, &s.keys.uses
+	s.catalogue.uses = &s.keys.uses
 	s.arrivals.wanted, s.catalogue.behind = make(chan struct{}, 1), make(chan struct{}, 1)
 	s.replays.wake = make(chan struct{}, 1)
 	s.startCommitters()
@@ -139,7 +142,7 @@ func (s *Store) start(now time.Time) error {
 	if err := s.ensureDefaultCenter(now); err != nil {
 		return fmt.Errorf("make the default contact centre: %w", err)
 	}
-	if err := s.proveSealer(now); err != nil {
+	if err := s.findSealer(now); err != nil {
 		return err
 	}
 	if !s.engine.traits().shared {
@@ -205,6 +208,7 @@ func (s *Store) Run(ctx context.Context) error {
 	wg.Go(func() { s.runReplays(ctx) })
 	wg.Go(func() { s.keepRetention(ctx) })
 	wg.Go(func() { s.keepKeyUses(ctx) })
+	wg.Go(func() { s.keepSealed(ctx) })
 	wg.Wait()
 	s.writeKeyUses(func(t task) error { return s.engine.transact([]task{t}) }) // nobody else writes any more
 	return nil

@@ -10,6 +10,8 @@ CREATE TABLE answers (
 
 CREATE INDEX answers_by_age ON answers (at);
 
+CREATE INDEX answers_by_master_key ON answers (sealed_with) WHERE sealed_with > 0;
+
 CREATE TABLE api_keys (
     id         BLOB    NOT NULL PRIMARY KEY,
     center     INTEGER NOT NULL, -- 0: an admin key
@@ -188,3 +190,5 @@ CREATE TABLE webhooks (
 ) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX webhooks_by_id ON webhooks (center, id);
+
+CREATE INDEX webhooks_by_master_key ON webhooks (sealed_with);

@@ -11,6 +11,10 @@ ALTER TABLE webhooks ADD COLUMN sealed_with INTEGER NOT NULL DEFAULT 0;
 -- An answer that shows a secret is sealed, too.
 ALTER TABLE answers ADD COLUMN sealed_with INTEGER NOT NULL DEFAULT 0;
 
+-- By these, what is to be sealed under another key is found and counted. Most answers show no secret.
+CREATE INDEX webhooks_by_master_key ON webhooks (sealed_with);
+CREATE INDEX answers_by_master_key ON answers (sealed_with) WHERE sealed_with > 0;
+
 -- The master keys that something was ever sealed with, each with a text that it sealed: a start with other keys is refused.
 CREATE TABLE master_keys (
     number     INTEGER NOT NULL PRIMARY KEY,
