@@ -58,18 +58,19 @@ func database() map[string][]string { return map[string][]string{"hookswitch-dat
 // everySet are the value sets that the chart is proven with.
 func everySet() []valueSet {
 	return []valueSet{
-		{name: "default values", secrets: database(), kinds: []string{"Secret", "ServiceAccount", "PodDisruptionBudget"}},
+		{name: "default values", secrets: database(), kinds: []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget"}},
 		{
 			name: "existing secrets",
 			values: `
 adminKey: {existingSecret: keys, secretKey: admin}
+masterKeyset: {existingSecret: master, secretKey: keyset.json}
 database: {existingSecret: db, secretKey: dsn}`,
-			secrets: map[string][]string{"keys": {"admin"}, "db": {"dsn"}},
+			secrets: map[string][]string{"keys": {"admin"}, "db": {"dsn"}, "master": {"keyset.json"}},
 			kinds:   []string{"ServiceAccount", "PodDisruptionBudget"},
 		},
 		{
 			name: "a given key", values: `adminKey: {value: 'hsk_#0:{odd}"characters"'}`,
-			secrets: database(), kinds: []string{"Secret", "ServiceAccount", "PodDisruptionBudget"},
+			secrets: database(), kinds: []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget"},
 		},
 		{
 			name: "ingress",
@@ -80,19 +81,19 @@ ingress:
   annotations: {nginx.ingress.kubernetes.io/proxy-read-timeout: "75"}
   hosts: [hooks.example, hooks.example.org]
   tls: [{secretName: hooks-tls, hosts: [hooks.example]}]`,
-			secrets: database(), kinds: []string{"Secret", "ServiceAccount", "PodDisruptionBudget", "Ingress"},
+			secrets: database(), kinds: []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget", "Ingress"},
 		},
 		{
 			name: "its own PostgreSQL", values: `postgresql: {enabled: true, storage: {className: fast}}`,
-			kinds: []string{"Secret", "ServiceAccount", "PodDisruptionBudget", "Secret", "Service", "StatefulSet"},
+			kinds: []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget", "Secret", "Service", "StatefulSet"},
 		},
 		{
 			name: "autoscaling", values: `autoscaling: {enabled: true, maxReplicas: 20}`,
-			secrets: database(), kinds: []string{"Secret", "ServiceAccount", "PodDisruptionBudget", "HorizontalPodAutoscaler"},
+			secrets: database(), kinds: []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget", "HorizontalPodAutoscaler"},
 		},
 		{
 			name: "monitoring", values: `serviceMonitor: {enabled: true, labels: {release: prometheus}}`,
-			secrets: database(), kinds: []string{"Secret", "ServiceAccount", "PodDisruptionBudget", "ServiceMonitor"},
+			secrets: database(), kinds: []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget", "ServiceMonitor"},
 		},
 		{
 			name: "closed ingress and egress",
@@ -102,7 +103,7 @@ networkPolicy:
   enabled: true
   from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress}}}]
   egress: [{to: [{ipBlock: {cidr: 0.0.0.0/0}}], ports: [{port: 443, protocol: TCP}]}]`,
-			kinds: []string{"Secret", "ServiceAccount", "PodDisruptionBudget", "Secret", "Service", "StatefulSet", "NetworkPolicy", "NetworkPolicy"},
+			kinds: []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget", "Secret", "Service", "StatefulSet", "NetworkPolicy", "NetworkPolicy"},
 		},
 		{
 			name: "as little as can be",
@@ -115,7 +116,7 @@ preStopSeconds: 0
 resources: {}
 networkPolicy: {enabled: true}
 image: {digest: "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}`,
-			secrets: database(), kinds: []string{"Secret", "NetworkPolicy"},
+			secrets: database(), kinds: []string{"Secret", "Secret", "NetworkPolicy"},
 		},
 		{
 			name: "all else",
@@ -142,7 +143,7 @@ affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeS
 extraEnv: [{name: SSL_CERT_DIR, value: /etc/authority}]
 extraVolumes: [{name: authority, configMap: {name: authority, optional: true}}]
 extraVolumeMounts: [{name: authority, mountPath: /etc/authority, readOnly: true}]`,
-			secrets: database(), kinds: []string{"Secret", "ServiceAccount", "PodDisruptionBudget"},
+			secrets: database(), kinds: []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget"},
 		},
 	}
 }

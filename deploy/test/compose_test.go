@@ -24,7 +24,7 @@ func filledIn(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"HOOKSWITCH_ADMIN_KEY", "POSTGRES_PASSWORD"} {
+	for _, name := range []string{"HOOKSWITCH_ADMIN_KEY", "HOOKSWITCH_MASTER_KEYSET", "POSTGRES_PASSWORD"} {
 		if value, ok := env[name]; !ok || value != "" {
 			t.Errorf(".env.example: %s=%q, want it there and empty", name, value)
 		}
@@ -77,7 +77,7 @@ func TestCompose(t *testing.T) {
 			t.Error(p)
 		}
 	})
-	for _, name := range []string{"HOOKSWITCH_ADMIN_KEY", "POSTGRES_PASSWORD", "HOOKSWITCH_PUBLIC_URL"} {
+	for _, name := range []string{"HOOKSWITCH_ADMIN_KEY", "HOOKSWITCH_MASTER_KEYSET", "POSTGRES_PASSWORD", "HOOKSWITCH_PUBLIC_URL"} {
 		t.Run("refuses to start without "+name, func(t *testing.T) {
 			lacking := filledIn(t)
 			lacking[name] = ""

@@ -314,7 +314,7 @@ func asJSON(v any) string {
 
 // secretVariables are those that are secret, wherever they stand: the database's URL holds a password.
 func secretVariables() []string {
-	return []string{"HOOKSWITCH_ADMIN_KEY", "HOOKSWITCH_DATABASE", "POSTGRES_PASSWORD"}
+	return []string{"HOOKSWITCH_ADMIN_KEY", "HOOKSWITCH_MASTER_KEYSET", "HOOKSWITCH_DATABASE", "POSTGRES_PASSWORD"}
 }
 
 // checkSecurity shows that the pods are what Kubernetes' Pod Security Standards call restricted, and more: a root filesystem that

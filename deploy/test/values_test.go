@@ -1,7 +1,9 @@
 package deploy
 
 import (
+	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"os"
 	"reflect"
 	"regexp"
@@ -76,7 +78,7 @@ func TestPublicURL(t *testing.T) {
 // A key that is given arrives as it is; one that is made is long and never the same.
 func TestAdminKey(t *testing.T) {
 	key := func(values string) string {
-		return string(each[*core.Secret](mustRender(t, values))[0].Data["admin-key"])
+		return secretEntry(t, values, "admin-key")
 	}
 	if got, want := key(`adminKey: {value: 'hsk_#0:{odd}"characters"'}`), `hsk_#0:{odd}"characters"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -88,7 +90,57 @@ func TestAdminKey(t *testing.T) {
 	}
 }
 
-// An upgrade keeps the key and the password that the installation made: other ones would lock everybody out.
+// secretEntry returns an entry of one of the chart's own Secrets, or nothing.
+func secretEntry(t *testing.T, values, entry string) string {
+	t.Helper()
+	for _, s := range each[*core.Secret](mustRender(t, values)) {
+		if value, ok := s.Data[entry]; ok {
+			return string(value)
+		}
+	}
+	return ""
+}
+
+// The keyset that the chart makes is one as `hookswitch keys new-master` makes it, never the same, and outlives the release: a node
+// without it reads no secret.
+func TestMasterKeyset(t *testing.T) {
+	parse := func() []byte {
+		var k struct {
+			PrimaryKeyID uint32 `json:"primaryKeyId"`
+			Key          []struct {
+				KeyID            uint32 `json:"keyId"`
+				Status           string `json:"status"`
+				OutputPrefixType string `json:"outputPrefixType"`
+				KeyData          struct {
+					TypeURL string `json:"typeUrl"`
+					Value   []byte `json:"value"`
+				} `json:"keyData"`
+			} `json:"key"`
+		}
+		if err := json.Unmarshal([]byte(secretEntry(t, "", "master.keyset")), &k); err != nil {
+			t.Fatal(err)
+		}
+		if len(k.Key) != 1 || k.PrimaryKeyID == 0 || k.Key[0].KeyID != k.PrimaryKeyID || k.Key[0].Status != "ENABLED" || k.Key[0].OutputPrefixType != "TINK" ||
+			k.Key[0].KeyData.TypeURL != "type.googleapis.com/google.crypto.tink.AesGcmKey" {
+			t.Errorf("made %+v", k)
+		}
+		return k.Key[0].KeyData.Value
+	}
+	one, other := parse(), parse()
+	if len(one) != 34 || !bytes.HasPrefix(one, []byte{0x1a, 32}) || bytes.Equal(one, other) {
+		t.Errorf("made %d and %d bytes", len(one), len(other))
+	}
+	if got := secretEntry(t, `masterKeyset: {existingSecret: keys, secretKey: k}`, "k"); got != "" {
+		t.Error("made a keyset beside the one that is there")
+	}
+	for _, s := range each[*core.Secret](mustRender(t, "")) {
+		if _, ok := s.Data["master.keyset"]; ok && s.Annotations["helm.sh/resource-policy"] != "keep" {
+			t.Errorf("the Secret %s is removed with the release", s.Name)
+		}
+	}
+}
+
+// An upgrade keeps the keys and the password that the installation made: other ones would lock everybody out.
 func TestUpgradeKeepsWhatWasMade(t *testing.T) {
 	const values = `postgresql: {enabled: true}`
 	before := map[string]map[string][]byte{}
@@ -108,7 +160,7 @@ func TestUpgradeKeepsWhatWasMade(t *testing.T) {
 	for _, s := range each[*core.Secret](r) {
 		after[s.Name] = s.Data
 	}
-	if len(before) != 2 || !reflect.DeepEqual(before, after) {
+	if len(before) != 3 || !reflect.DeepEqual(before, after) {
 		t.Errorf("got %q, want %q", after, before)
 	}
 }

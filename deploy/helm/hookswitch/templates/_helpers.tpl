@@ -79,6 +79,10 @@ app.kubernetes.io/component: postgresql
 {{- default (include "hookswitch.fullname" .) .Values.adminKey.existingSecret }}
 {{- end }}
 
+{{- define "hookswitch.masterKeyset.secretName" -}}
+{{- default (printf "%s-keyset" (include "hookswitch.fullname" .)) .Values.masterKeyset.existingSecret }}
+{{- end }}
+
 {{- define "hookswitch.database.secretName" -}}
 {{- if .Values.postgresql.enabled }}
 {{- include "hookswitch.postgresql.fullname" . }}
