@@ -122,7 +122,15 @@ func (a *app) printMasterKey(status client.MasterKeyStatus) error {
 
 // rotation are the flags of `keys rotate-master`.
 type rotation struct {
-	stage, prune, fromStdin, wait bool
+	stage, prune, fromStdin, wait, json bool
+}
+
+// rotatedKeyset is a keyset that was changed, as a JSON document: numbers, and no key.
+type rotatedKeyset struct {
+	File    string   `json:"file"`
+	Primary uint32   `json:"primary"`
+	Staged  uint32   `json:"staged,omitempty"`
+	Keys    []uint32 `json:"keys"`
 }
 
 const rotateMasterLong = `Add a key to the master keyset and make it primary, so that it seals from now on; the keys before stay in the keyset, and open. Run it on
@@ -159,8 +167,10 @@ func (a *app) rotateMasterCommand(c *connection) *cobra.Command {
 	cmd.Flags().BoolVar(&r.prune, "prune", false, "remove the keys under which nothing is stored any more")
 	cmd.Flags().BoolVar(&r.fromStdin, "from-stdin", false, "read the keyset from standard input, and print the new one")
 	cmd.Flags().BoolVar(&r.wait, "wait", false, "wait until the server has sealed everything anew")
+	jsonFlag(cmd, &r.json)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := errors.Join(exclusive(cmd, "stage", "prune"), exclusive(cmd, "stage", "wait"), exclusive(cmd, "from-stdin", "wait"), exclusive(cmd, "prune", "wait")); err != nil {
+		if err := errors.Join(exclusive(cmd, "stage", "prune"), exclusive(cmd, "stage", "wait"), exclusive(cmd, "from-stdin", "wait"), exclusive(cmd, "prune", "wait"),
+			exclusive(cmd, "from-stdin", "json")); err != nil {
 			return err
 		}
 		return a.rotateMaster(cmd.Context(), c, r, load)
@@ -228,11 +238,15 @@ func (a *app) rotateMaster(ctx context.Context, c *connection, r rotation, load 
 	case err != nil:
 		return &keysetError{err}
 	}
-	a.tell(fmt.Sprintf("%s: %s. Keep a copy of it apart from those of the database.\n", path, keysetText(k)))
+	if !r.json {
+		a.tell(fmt.Sprintf("%s: %s. Keep a copy of it apart from those of the database.\n", path, keysetText(k)))
+	} else if err := a.printJSON(rotatedKeyset{path, k.Primary(), k.Staged(), k.Numbers()}); err != nil {
+		return err
+	}
 	switch {
 	case r.wait:
 		return a.waitResealed(ctx, c, k)
-	case !r.stage && !r.prune:
+	case !r.json && !r.stage && !r.prune:
 		a.tell("A running server seals all secrets anew in the background: `hookswitch keys master` shows how far it is.\nOne that is not running does so after its next start.\n")
 	}
 	return nil

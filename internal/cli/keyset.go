@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/hookswitch/hookswitch/internal/config"
@@ -87,4 +88,19 @@ func numbersText(numbers []uint32) string {
 		texts[i] = fmt.Sprint(n)
 	}
 	return strings.Join(texts, ", ")
+}
+
+// whereKeyset says where the keyset of a database is, as far as can be known without the server's configuration.
+func (a *app) whereKeyset(database string) string {
+	path := a.env(config.EnvPrefix + "MASTER_KEYSET_FILE")
+	if path == "" && !store.IsPostgres(database) {
+		path = strings.TrimPrefix(database, "sqlite:") + keysetSuffix
+		if _, err := os.Stat(path); err != nil {
+			path = ""
+		}
+	}
+	if path == "" {
+		return " (master-keyset-file names it)"
+	}
+	return ": " + path
 }

@@ -131,6 +131,7 @@ its schema is too new or copying into it was not finished, 6 the database cannot
 
 const copyLong = `Copy a whole store between SQLite and PostgreSQL, in any direction: contact centres, keys, webhooks with their secrets,
 interactions, events, deliveries, attempts, and the answers kept for Idempotency-Keys. Ids, cursors and the order of events stay.
+Secrets stay sealed as they are: give the master keyset of the source (master-keyset-file) to the server of the copy.
 
 The destination must be empty; its tables are made. No server may use either side: SQLite's lock is checked and held, and the
 nodes that a PostgreSQL lists are named. A node that died is listed for ten minutes; --force says that all of them are dead.

@@ -41,6 +41,8 @@ type server struct {
 	// program is the binary; flags are added to its arguments.
 	program string
 	flags   []string
+	// keyset is the file with the master keyset; empty means that of the tests, in the environment.
+	keyset string
 	// wrap is put before the command, and attributes are those of its process.
 	wrap       []string
 	attributes *syscall.SysProcAttr
@@ -95,7 +97,11 @@ func (s *server) launch() *process {
 	args = append(args, s.flags...)
 	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.SysProcAttr = s.attributes
-	p.cmd.Env = append(p.cmd.Environ(), "HOOKSWITCH_ADMIN_KEY="+adminKey, "HOOKSWITCH_MASTER_KEYSET="+sealtest.Text, "GORACE=exitcode=66 atexit_sleep_ms=0")
+	keyset := "HOOKSWITCH_MASTER_KEYSET=" + sealtest.Text
+	if s.keyset != "" {
+		keyset = "HOOKSWITCH_MASTER_KEYSET_FILE=" + s.keyset
+	}
+	p.cmd.Env = append(p.cmd.Environ(), "HOOKSWITCH_ADMIN_KEY="+adminKey, keyset, "GORACE=exitcode=66 atexit_sleep_ms=0")
 	logged, err := p.cmd.StderrPipe()
 	if err != nil {
 		s.t.Fatalf("open the server's log: %v", err)
