@@ -309,6 +309,7 @@ func (c *contract) rest(t *testing.T) {
 	c.bad(404, "GET", "/v1/contact-centers/none", ``)
 	c.good(200, "GET", "/v1/audit?limit=1&action=webhook&actor=admin&scope=contactCenter&from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z", ``)
 	c.bad(422, "GET", "/v1/audit?scope=all", ``)
+	c.good(200, "GET", "/v1/master-key", ``)
 	c.good(200, "PATCH", "/v1/contact-centers/acme", `{"name":"Acme Ltd","retention":{"interactions":"720h","deliveries":"168h","attempts":"24h","payloads":"72h"}}`)
 	c.good(200, "PATCH", "/v1/contact-centers/acme", `{"name":null,"retention":{"interactions":"0","payloads":null}}`)
 	c.bad(404, "PATCH", "/v1/contact-centers/none", `{"name":"None"}`)

@@ -18,7 +18,8 @@ const backupLong = `Copy a store, SQLite or PostgreSQL, as it is at one moment i
 
 The file is a store: run it with ` + "`hookswitch serve --database FILE`" + `, or copy it into a PostgreSQL with ` + "`hookswitch migrate copy`" + `.
 Deliveries that were in somebody's hands at that moment are due in it, so a server that runs it sends them, perhaps again.
-Secrets of webhooks are sealed in it: it needs the master keyset of the store, which is not in it and must be backed up apart. Only its owner may read it. It is written as FILE.partial-..., read again and compared, and gets its name when
+Secrets of webhooks are sealed in it: it needs the master keyset of the store, which is not in it and must be backed up apart.
+Only its owner may read it. It is written as FILE.partial-..., read again and compared, and gets its name when
 it is complete and on disk; what a killed backup leaves can be deleted. A file that exists is never overwritten.
 
 A server on SQLite keeps its write-ahead log for as long as the backup runs: leave room on its disk for what is written meanwhile.

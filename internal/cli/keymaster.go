@@ -224,6 +224,9 @@ func (a *app) rotateMaster(ctx context.Context, c *connection, r rotation, load 
 	if err != nil {
 		return err
 	}
+	if err := conf.CheckMaster(); err != nil {
+		return err
+	}
 	if !conf.Master.Keyset.IsZero() {
 		return conf.Refuse("master-keyset", "cannot be changed in place: give the keyset to --from-stdin, set what is printed, and restart the server")
 	}

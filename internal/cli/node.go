@@ -53,6 +53,9 @@ type node struct {
 // openNode takes the address and opens the store. Nothing runs before [node.run], which also closes what is opened here.
 func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node, err error) {
 	n := &node{config: c, log: log}
+	if err := c.CheckMaster(); err != nil {
+		return nil, err
+	}
 	if n.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen); err != nil {
 		return nil, listenError(c.Listen, err)
 	}

@@ -48,7 +48,7 @@ func Load(s Sources) (*Config, error) {
 		c.settings = append(c.settings, Setting{Key: k, Value: value.text, Origin: value.origin})
 	}
 	if len(problems) == 0 {
-		problems = append(c.mailProblems(), c.masterProblems()...)
+		problems = c.mailProblems()
 	}
 	if len(problems) > 0 {
 		return nil, &Error{Problems: problems}

@@ -28,10 +28,10 @@ func parsePath(text string) (string, error) {
 	return text, nil
 }
 
-// masterProblems says that the keyset is given twice.
-func (c *Config) masterProblems() []Problem {
+// CheckMaster refuses a keyset that is given twice. It is for those who use it.
+func (c *Config) CheckMaster() error {
 	if c.Master.Keyset.IsZero() || c.Master.File == "" {
 		return nil
 	}
-	return []Problem{c.missing("master-keyset-file", "is set, and so is master-keyset: set one of them")}
+	return &Error{Problems: []Problem{c.missing("master-keyset-file", "is set, and so is master-keyset: set one of them")}}
 }

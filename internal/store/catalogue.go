@@ -148,12 +148,15 @@ func (c *catalogue) load(e engine) error {
 	err := e.read(selectWebhooks, func(r row) error {
 		w, err := scanWebhook(r, c.sealer)
 		if err == nil {
-			fresh.putWebhook(w)
+			fresh.addWebhook(w)
 		}
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("read webhooks: %w", err)
+	}
+	for _, list := range fresh.byCenter {
+		slices.SortFunc(list, byNumber)
 	}
 	if err := fresh.readKeys(e); err != nil {
 		return fmt.Errorf("read keys: %w", err)
@@ -165,6 +168,17 @@ func (c *catalogue) load(e engine) error {
 	c.keys, c.configured = fresh.keys, fresh.configured
 	return nil
 }
+
+// addWebhook adds one of many; the lists are sorted when all are there. The caller owns the catalogue.
+func (c *catalogue) addWebhook(w *hook.Webhook) {
+	w.CenterID = c.ids[w.ContactCenter]
+	c.webhooks[w.Number] = w
+	if !w.Deleted() {
+		c.byCenter[w.ContactCenter] = append(c.byCenter[w.ContactCenter], w)
+	}
+}
+
+func byNumber(a, b *hook.Webhook) int { return int(a.Number - b.Number) }
 
 // putWebhook adds or replaces a webhook. The caller holds the lock or owns the catalogue.
 func (c *catalogue) putWebhook(w *hook.Webhook) {
@@ -180,7 +194,7 @@ func (c *catalogue) putWebhook(w *hook.Webhook) {
 	if !w.Deleted() {
 		list = append(list, w)
 	}
-	slices.SortFunc(list, func(a, b *hook.Webhook) int { return int(a.Number - b.Number) })
+	slices.SortFunc(list, byNumber)
 	c.byCenter[w.ContactCenter] = list
 }
 

@@ -35,3 +35,6 @@ func MigrateTo(ctx context.Context, database string, version int64) (err error) 
 	}
 	return errors.Join(err, db.Close())
 }
+
+// ReadAnew reads everything anew that is kept in memory, as after a change by another process.
+func (s *Store) ReadAnew() error { return s.refresh() }

@@ -35,6 +35,7 @@ func newChanging(k *seal.Keyset) *changing {
 func (c *changing) Seal(plain []byte, about string) ([]byte, uint32, error) {
 	return c.keyset.Load().Seal(plain, about)
 }
+
 func (c *changing) Open(sealed []byte, about string) ([]byte, error) {
 	return c.keyset.Load().Open(sealed, about)
 }

@@ -105,8 +105,7 @@ func newMetrics() *metrics {
 		Name: "hookswitch_commit_tasks", Help: "How many callers' tasks shared a transaction.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
 	})
 	m.sealing = newSealingMetrics(counter)
-	m.list = append(m.list, m.sealing.remaining, m.sealing.problem)
-	m.list = append(m.list, events, disabled, failures, m.retained, m.groups.took, m.groups.tasks)
+	m.list = append(m.list, m.sealing.remaining, m.sealing.problem, events, disabled, failures, m.retained, m.groups.took, m.groups.tasks)
 	m.checked = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "hookswitch_catalogue_checked_timestamp_seconds",
 		Help: "When this node last compared what it knows of webhooks, keys and circuits with the database.",
