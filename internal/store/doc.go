@@ -20,6 +20,9 @@
 //     given, and no FINISHED before its STARTED. What is not below the horizon of transactions that have ended waits.
 //  8. A replay of a range makes each delivery that it comes to pending in the transaction that moves it past that delivery: so
 //     each once, whatever fails, and on however many nodes.
+//  9. What is secret of a webhook, and an answer that shows it, is stored sealed. A start without a key that something is sealed with is
+//     refused ([KeysetError]); what is not under the primary key is sealed anew in the background, beside all else and on however many
+//     nodes, and a killed process goes on where it was, because each row names its key. On SQLite what was there before is overwritten.
 //
 // # Group commit
 //
