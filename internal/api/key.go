@@ -196,11 +196,7 @@ func (s *Server) createKey(ctx context.Context, in *createKeyInput) (*answer, er
 		shown.Key = text
 		return done(http.StatusCreated, shown)
 	}
-	kept := once(in.call, created)
-	if kept != nil {
-		kept.Secret = true
-	}
-	made, err := s.store.CreateKey(ctx, in.now, in.key, hook.ProofOf(text).Hash, kept)
+	made, err := s.store.CreateKey(ctx, in.now, in.key, hook.ProofOf(text).Hash, onceSecret(in.call, created))
 	if err != nil {
 		return nil, err
 	}
