@@ -191,14 +191,14 @@ func TestForeignKeys(t *testing.T) {
 		}
 		before := h.state()
 		for who, key := range map[string]string{"no key": "", "a foreign key": foreign} {
-			real, unreal := h.as(key, o.method, request, there), h.as(key, o.method, request, none)
-			if diff := cmp.Diff(unreal.whole(none), real.whole(there)); diff != "" {
+			exists, unreal := h.as(key, o.method, request, there), h.as(key, o.method, request, none)
+			if diff := cmp.Diff(unreal.whole(none), exists.whole(there)); diff != "" {
 				t.Errorf("%s, %s: what exists is answered otherwise (-none +there):\n%s", pattern, who, diff)
 			}
-			if who == "no key" && !openRoutes()[pattern] && real.status != http.StatusUnauthorized {
-				t.Errorf("%s, %s: %d", pattern, who, real.status)
+			if who == "no key" && !openRoutes()[pattern] && exists.status != http.StatusUnauthorized {
+				t.Errorf("%s, %s: %d", pattern, who, exists.status)
 			}
-			shown := string(unreal.body) + strings.NewReplacer(there.in(request[1]), "", there.in(request[0]), "").Replace(string(real.body))
+			shown := string(unreal.body) + strings.NewReplacer(there.in(request[1]), "", there.in(request[0]), "").Replace(string(exists.body))
 			if strings.Contains(strings.ToLower(shown), markOf) {
 				t.Errorf("%s, %s: the answer shows the first contact centre: %s", pattern, who, shown)
 			}

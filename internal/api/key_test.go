@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"net/http"
 	"os"
 	"regexp"
@@ -67,7 +68,7 @@ func TestKeyIsShownOnce(t *testing.T) {
 	body := `{"name":"CRM","permissions":["webhooks"]}`
 	first := h.call("POST", "/v1/keys", body, "Idempotency-Key", "k")
 	again := h.call("POST", "/v1/keys", body, "Idempotency-Key", "k")
-	if first.status != 201 || string(first.body) != string(again.body) || again.header.Get("Idempotency-Replayed") != "true" {
+	if first.status != 201 || !bytes.Equal(first.body, again.body) || again.header.Get("Idempotency-Replayed") != "true" {
 		t.Errorf("the creation %s, again %s", first.body, again.body)
 	}
 	key := text(first.object(t), "key")
@@ -164,7 +165,7 @@ func TestReadingOneMediaType(t *testing.T) {
 		h.must(200, "GET", "/v1/interactions/"+text(made[media], "id"), "", "x-api-key", key)
 		hidden := h.call("GET", "/v1/interactions/"+text(made[other], "id"), "", "x-api-key", key)
 		absent := h.call("GET", "/v1/interactions/"+someID, "", "x-api-key", key)
-		if hidden.status != 404 || string(hidden.body) != string(absent.body) {
+		if hidden.status != 404 || !bytes.Equal(hidden.body, absent.body) {
 			t.Errorf("%s: the other one is answered %d %s, one that does not exist %s", media, hidden.status, hidden.body, absent.body)
 		}
 		nexus := func(m string) int {
