@@ -50,6 +50,10 @@ func law() []house {
 			others: []string{"golang.org/x/time", "github.com/prometheus/client_golang"},
 		},
 		{folder: "internal/seal/sealtest", own: []string{"internal/seal"}},
+		{
+			folder: "internal/bearer", own: []string{"internal/hook"},
+			others: []string{"github.com/coreos/go-oidc/v3", "github.com/go-jose/go-jose/v4", "github.com/prometheus/client_golang"},
+		},
 		{folder: "internal/seal", others: []string{"github.com/tink-crypto/tink-go/v2"}},
 		{folder: "internal/trace", own: []string{"internal/hook"}, others: []string{"go.opentelemetry.io/otel", "go.opentelemetry.io/proto/otlp", "go.opentelemetry.io/contrib/propagators/b3"}},
 		{folder: "internal/mail", own: []string{"internal/egress", "internal/hook"}, others: []string{"github.com/wneessen/go-mail"}},
@@ -74,7 +78,7 @@ func law() []house {
 		{
 			folder: "internal/cli",
 			own: []string{
-				"internal/config", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/mail", "internal/token", "internal/trace", "internal/seal",
+				"internal/config", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/mail", "internal/token", "internal/trace", "internal/seal", "internal/bearer",
 				"internal/hook", "client", "receiver", "signature", "interaction",
 			},
 			others: []string{
@@ -124,7 +128,7 @@ func testModules() []string {
 	return []string{
 		"github.com/google/go-cmp", "github.com/google/uuid", "github.com/rogpeppe/go-internal", "pgregory.net/rapid", "go.uber.org/goleak",
 		"github.com/pb33f/libopenapi", "github.com/pb33f/libopenapi-validator", "github.com/standard-webhooks/standard-webhooks/libraries",
-		"github.com/emersion/go-smtp",
+		"github.com/emersion/go-smtp", "github.com/coreos/go-oidc/v3/oidc",
 	}
 }
 

@@ -1,0 +1,58 @@
+package bearer
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+// The results of a judgement.
+const (
+	resultCached   = "cached"
+	resultVerified = "verified"
+	resultRefused  = "refused"
+	resultUnjudged = "unjudged"
+)
+
+// The results of reading the issuer's keys.
+const (
+	readDone   = "done"
+	readFailed = "failed"
+)
+
+type metrics struct {
+	tokens, reads *prometheus.CounterVec
+	cached        prometheus.Counter
+	readAt        prometheus.Gauge
+}
+
+func newMetrics(r *prometheus.Registry) *metrics {
+	m := &metrics{
+		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hookswitch_tokens_total", Help: "Bearer tokens by what was found about them."}, []string{"result"}),
+		reads:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "hookswitch_issuer_reads_total", Help: "Reads of the token issuer's keys by how they ended."}, []string{"result"}),
+		readAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: "hookswitch_issuer_keys_read_timestamp_seconds", Help: "When the token issuer's keys were last read."}),
+	}
+	for _, result := range []string{resultVerified, resultRefused, resultUnjudged} {
+		m.tokens.WithLabelValues(result)
+	}
+	m.cached = m.tokens.WithLabelValues(resultCached)
+	for _, result := range []string{readDone, readFailed} {
+		m.reads.WithLabelValues(result)
+	}
+	if r != nil {
+		r.MustRegister(m.tokens, m.reads, m.readAt)
+	}
+	return m
+}
+
+func resultOf(err error) string {
+	if err == nil {
+		return resultVerified
+	}
+	if _, bad := errors.AsType[*hook.TokenError](err); bad {
+		return resultRefused
+	}
+	return resultUnjudged
+}
