@@ -53,6 +53,7 @@ type Master struct {
 type Access struct {
 	// AdminKey is zero when none is configured.
 	AdminKey hook.Secret
+	OIDC     OIDC
 }
 
 // Targets says which receivers may be reached, and how.
@@ -108,6 +109,12 @@ func keys() []key {
 		{name: "master-keyset", secret: true, set: into(func(c *Config) *hook.Secret { return &c.Master.Keyset }, parseKeyset)},
 		{name: "master-keyset-file", set: into(func(c *Config) *string { return &c.Master.File }, parsePath)},
 		{name: "admin-key", secret: true, set: into(func(c *Config) *hook.Secret { return &c.Access.AdminKey }, parseAdminKey)},
+		{name: "oidc-issuer", set: into(func(c *Config) *string { return &c.Access.OIDC.Issuer }, parseIssuer)},
+		{name: "oidc-audience", set: into(func(c *Config) *string { return &c.Access.OIDC.Audience }, parseAudience)},
+		{name: "oidc-center-claim", set: into(func(c *Config) *string { return &c.Access.OIDC.CenterClaim }, parseClaim)},
+		{name: "oidc-permissions-claim", set: into(func(c *Config) *string { return &c.Access.OIDC.PermissionsClaim }, parseClaim)},
+		{name: "oidc-permissions-prefix", set: into(func(c *Config) *string { return &c.Access.OIDC.PermissionsPrefix }, parseClaim)},
+		{name: "oidc-ca-file", set: into(func(c *Config) *string { return &c.Access.OIDC.CAFile }, parsePath)},
 		{name: "allow-private-targets", list: true, set: into(func(c *Config) *[]netip.Prefix { return &c.Targets.AllowPrivate }, parsePrefixes)},
 		{name: "egress-proxy", secret: true, set: into(func(c *Config) **EgressProxy { return &c.Targets.Proxy }, parseProxy)},
 		{name: "log-format", set: into(func(c *Config) *string { return &c.Log.Format }, oneOf(LogText, LogJSON))},

@@ -100,6 +100,8 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		"smtp": "smtp://user:p%40ss@mail.example:2525", "smtp-from": "Hookswitch <hookswitch@example.com>",
 		"egress-proxy": "socks5://user:p%40ss@proxy.example",
 		"notice-quiet": "5m", "master-keyset": "a keyset", "master-keyset-file": "/etc/hookswitch/keyset",
+		"oidc-issuer": "https://login.example.com/realms/main/", "oidc-audience": "hookswitch", "oidc-center-claim": "org.ccid",
+		"oidc-permissions-claim": "realm_access.roles", "oidc-permissions-prefix": "hookswitch:", "oidc-ca-file": "/etc/hookswitch/ca.pem",
 	}
 	want := []any{
 		"[::1]:9000", "sqlite:/var/lib/h.db", "https://hookswitch.example/base", "a-key-of-some-length",
@@ -109,6 +111,10 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		"http://127.0.0.1:4318", 0.25, 7,
 		"mail.example 2525 required user p@ss", `"Hookswitch" <hookswitch@example.com>`,
 		5 * time.Minute, "a keyset", "/etc/hookswitch/keyset", "socks5 proxy.example:1080 user p@ss",
+		config.OIDC{
+			Issuer: "https://login.example.com/realms/main/", Audience: "hookswitch", CenterClaim: "org.ccid",
+			PermissionsClaim: "realm_access.roles", PermissionsPrefix: "hookswitch:", CAFile: "/etc/hookswitch/ca.pem",
+		},
 	}
 	env, file := map[string]string{}, strings.Builder{}
 	for _, k := range config.Keys() {
@@ -131,6 +137,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 				c.Traces.Endpoint.String(), c.Traces.Sample, c.Metrics.Webhooks, described(c.Mail.Server), c.Mail.From.String(),
 				c.NoticeQuiet, c.Master.Keyset.Reveal(), c.Master.File,
 				fmt.Sprintf("%s %s:%d %s %s", c.Targets.Proxy.Scheme, c.Targets.Proxy.Host, c.Targets.Proxy.Port, c.Targets.Proxy.User, c.Targets.Proxy.Password.Reveal()),
+				c.Access.OIDC,
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)
@@ -190,6 +197,15 @@ func TestBadValues(t *testing.T) {
 		{"public-url", "https://hookswitch.example/" + strings.Repeat("x", 1024), "at most 1024"},
 		{"admin-key", "short", "is 5 bytes long; 16 to 256 are allowed"},
 		{"admin-key", "a key with spaces in it", "holds a space"},
+		{"oidc-issuer", "login.example.com", "is not an https URL, such as"},
+		{"oidc-issuer", "http://login.example.com", "must begin with https"},
+		{"oidc-issuer", "https://login.example.com/?realm=x", "must not contain a user name, a query"},
+		{"oidc-issuer", "https://a:b@login.example.com", "must not contain a user name, a query"},
+		{"oidc-issuer", "https://login.example.com/" + strings.Repeat("x", 1024), "at most 1024"},
+		{"oidc-audience", strings.Repeat("x", 1025), "at most 1024"},
+		{"oidc-center-claim", "a b", "holds a space"},
+		{"oidc-permissions-claim", strings.Repeat("x", 257), "at most 256"},
+		{"oidc-permissions-prefix", "a\"", "a quote"},
 		{"allow-private-targets", "10.0.0.0/8,ten", `holds "ten"`},
 		{"allow-private-targets", "10.1.0.0/8", "write 10.0.0.0/8"},
 		{"allow-private-targets", strings.Repeat("127.0.0.1,", 257), "at most 256"},

@@ -48,7 +48,7 @@ func Load(s Sources) (*Config, error) {
 		c.settings = append(c.settings, Setting{Key: k, Value: value.text, Origin: value.origin})
 	}
 	if len(problems) == 0 {
-		problems = c.mailProblems()
+		problems = append(c.mailProblems(), c.oidcProblems()...)
 	}
 	if len(problems) > 0 {
 		return nil, &Error{Problems: problems}
