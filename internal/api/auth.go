@@ -122,9 +122,11 @@ func (s *Server) authorise(c *call, r *row) (err error) {
 func installationAdmin(by *hook.Caller) bool { return by.Center == 0 && by.May(hook.PermitAdmin) }
 
 // caller finds who makes a request. A right key is let in by what is in memory, whatever else came from its address; only a text that is
-// not known there is limited, and looked for in the database. What else can show who calls belongs here, before that look: a bearer
-// token that has not the form of a key.
+// not known there is limited, and looked for in the database. A text that has the form of a token is one, where an issuer is configured.
 func (s *Server) caller(r *http.Request) (hook.Caller, error) {
+	if token := s.tokenText(r.Header); token != "" {
+		return s.callerByToken(r, token)
+	}
 	text := keyText(r.Header)
 	if text == "" {
 		s.callers.failures.count(failureMissing)

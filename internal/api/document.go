@@ -19,7 +19,7 @@ const documentPath, docsPath = "/openapi.json", "/docs/"
 // config is huma's, without its own docs page, which would load from elsewhere, and without the additions to our JSON
 // that its default has.
 func (s *Server) config() huma.Config {
-	security := []map[string][]string{{"apiKey": {}}, {"bearer": {}}}
+	security := []map[string][]string{{"apiKey": {}}, {"bearer": {}}, {"token": {}}}
 	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: json.Unmarshal}
 	c := huma.Config{
 		OpenAPI: &huma.OpenAPI{
@@ -35,6 +35,7 @@ func (s *Server) config() huma.Config {
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"apiKey": {Type: "apiKey", In: "header", Name: strings.ToLower(headerKey), Description: "A key of a contact centre, or an admin key."},
 					"bearer": {Type: "http", Scheme: "bearer", Description: "The same key as a bearer token."},
+					"token":  tokenScheme(),
 				},
 			},
 			Security: security,

@@ -30,6 +30,7 @@ const (
 	failureWrong    = "wrong"
 	failureDisabled = "disabled"
 	failureExpired  = "expired"
+	failureToken    = "token"
 	failureLimited  = "limited"
 )
 
@@ -56,7 +57,7 @@ func newFailures(r prometheus.Registerer, log *slog.Logger) *failures {
 		Name: "hookswitch_api_authentication_failures_total", Help: "Requests that were not let in, by reason.",
 	}, []string{"reason"})}
 	r.MustRegister(f.counter)
-	for _, reason := range []string{failureMissing, failureWrong, failureDisabled, failureExpired, failureLimited} {
+	for _, reason := range []string{failureMissing, failureWrong, failureDisabled, failureExpired, failureToken, failureLimited} {
 		f.counter.WithLabelValues(reason)
 	}
 	return f

@@ -111,6 +111,8 @@ func problemOf(err error) (p *Problem, ok bool) {
 		made     *Problem
 		wrong    *hook.InvalidError
 		conflict *hook.ConflictError
+		token    *hook.TokenError
+		unjudged *hook.UnjudgedError
 	)
 	switch {
 	case errors.As(err, &made):
@@ -119,6 +121,10 @@ func problemOf(err error) (p *Problem, ok bool) {
 		return invalid(wrong.Fields), true
 	case errors.As(err, &conflict):
 		return newProblem(http.StatusConflict, conflict.Error()), true
+	case errors.As(err, &token):
+		return invalidToken(token), true
+	case errors.As(err, &unjudged):
+		return tokenUnjudged(unjudged), true
 	case errors.Is(err, hook.ErrNotFound):
 		return newProblem(http.StatusNotFound, "there is no such record in this contact centre"), true
 	case errors.Is(err, hook.ErrBadID):

@@ -44,6 +44,9 @@ type Options struct {
 	CheckLease func(*hook.Settings) error
 	// TraceOf finds the trace that a request belongs to in its headers; nil means that nobody traces.
 	TraceOf func(http.Header) hook.Trace
+	// Token finds who a bearer token shows: its errors are those of package hook (TokenError, UnjudgedError). nil means that no tokens
+	// are taken.
+	Token func(ctx context.Context, token string) (hook.Caller, error)
 	// PublicURL is the base of every selfUri, without a trailing slash; the store's must be the same.
 	PublicURL string
 	// Log gets one line per request at the level debug, and internal errors; nil means nothing is logged.
@@ -88,11 +91,12 @@ type callers struct {
 }
 
 // checks are what the server asks of the process around it: the operator's rules about webhooks, of which those that are nil allow
-// everything, and the trace of a request.
+// everything, the trace of a request, and who sent a token.
 type checks struct {
 	url   func(*url.URL) error
 	lease func(*hook.Settings) error
 	trace func(http.Header) hook.Trace
+	token func(context.Context, string) (hook.Caller, error)
 }
 
 // waits is what requests that wait for events share.
@@ -107,7 +111,7 @@ type waits struct {
 // New makes a server. It starts nothing.
 func New(o Options) *Server {
 	s := &Server{
-		store: o.Store, tester: o.Tester, checks: checks{url: o.CheckURL, lease: o.CheckLease, trace: o.TraceOf}, publicURL: o.PublicURL, version: o.Version,
+		store: o.Store, tester: o.Tester, checks: checks{url: o.CheckURL, lease: o.CheckLease, trace: o.TraceOf, token: o.Token}, publicURL: o.PublicURL, version: o.Version,
 		log: o.Log, clock: o.Now, random: o.Random, mux: http.NewServeMux(),
 	}
 	s.waits.draining = make(chan struct{})
