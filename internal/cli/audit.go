@@ -21,7 +21,7 @@ func (a *app) auditCommand() *cobra.Command {
 		Long: `Every change to webhooks, secrets, keys and contact centres and every replay is in the audit log, with who made it, when, and how it
 was before and after. Secrets are never in it.
 
-The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `), or from flags.`,
+The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `; ` + tokenEnv + ` for a token), or from flags.`,
 		Example: "  hookswitch audit list\n  hookswitch audit list --action webhook.delete --from 2026-11-01T00:00:00Z",
 	})
 	c := a.connectionFlags(group)

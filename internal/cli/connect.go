@@ -19,10 +19,11 @@ import (
 const (
 	// serverDefault is where `serve` listens when nobody says otherwise.
 	serverDefault = "http://127.0.0.1:8480"
-	// serverEnv, keyEnv, adminKeyEnv and centerEnv are the variables of the client commands.
+	// serverEnv, keyEnv, adminKeyEnv, tokenEnv and centerEnv are the variables of the client commands.
 	serverEnv   = "HOOKSWITCH_SERVER"
 	keyEnv      = "HOOKSWITCH_API_KEY"
 	adminKeyEnv = "HOOKSWITCH_ADMIN_KEY"
+	tokenEnv    = "HOOKSWITCH_TOKEN"
 	centerEnv   = "HOOKSWITCH_CONTACT_CENTER"
 	// requestTimeout bounds one request of a client command; a test of a webhook takes up to a minute on the server.
 	requestTimeout = 90 * time.Second
@@ -32,9 +33,14 @@ const (
 
 // connection is which server a client command speaks to, and as whom.
 type connection struct {
-	app                          *app
-	server, key, keyFile, center string
+	app              *app
+	server, center   string
+	key, keyFile     string
+	token, tokenFile string
 }
+
+// credential is what a client command shows a server: a key or a token of its issuer, or neither.
+type credential struct{ key, token string }
 
 // connectionFlags adds the flags that every client command has.
 func (a *app) connectionFlags(cmd *cobra.Command) *connection {
@@ -43,6 +49,8 @@ func (a *app) connectionFlags(cmd *cobra.Command) *connection {
 	flags.StringVar(&c.server, "server", "", "the `URL` of the server (or "+serverEnv+"; default "+serverDefault+")")
 	flags.StringVar(&c.key, "key", "", "the API key; others on this machine can see it, so prefer "+keyEnv+" or --key-file")
 	flags.StringVar(&c.keyFile, "key-file", "", "a `file` with the API key in its first line, - for standard input")
+	flags.StringVar(&c.token, "token", "", "a bearer token of the server's issuer, in place of a key; others on this machine can see it, so prefer "+tokenEnv+" or --token-file")
+	flags.StringVar(&c.tokenFile, "token-file", "", "a `file` with the token in its first line, - for standard input")
 	flags.StringVar(&c.center, "contact-center", "", "the contact centre that an admin key speaks for (or "+centerEnv+")")
 	return c
 }
@@ -67,40 +75,61 @@ func (c *connection) base() (string, error) {
 }
 
 // errNoKey is a client command without a key: no server would answer it.
-var errNoKey = errors.New("no key: set " + keyEnv + " (or " + adminKeyEnv + "), or give --key-file FILE")
+var errNoKey = errors.New("no key: set " + keyEnv + " (or " + adminKeyEnv + ", or " + tokenEnv + "), or give --key-file FILE or --token-file FILE")
 
-// credential returns the API key.
-func (c *connection) credential() (string, error) {
-	if c.key == "" && c.keyFile != "" {
-		return c.app.readLine("--key-file", c.keyFile)
+// credential returns what the flags name or else, a token first, the environment.
+func (c *connection) credential() (credential, error) {
+	token, key := c.token != "" || c.tokenFile != "", c.key != "" || c.keyFile != ""
+	switch {
+	case token && key:
+		return credential{}, usageErrorf("a key and a token were given: give one of them")
+	case token:
+		text, err := c.given(c.token, "--token-file", c.tokenFile)
+		return credential{token: text}, err
+	case key:
+		text, err := c.given(c.key, "--key-file", c.keyFile)
+		return credential{key: text}, err
 	}
-	key := firstOf(c.key, c.app.env(keyEnv), c.app.env(adminKeyEnv))
-	if key == "" {
-		return "", errNoKey
+	if text := c.app.env(tokenEnv); text != "" {
+		return credential{token: text}, nil
 	}
-	return key, nil
+	if text := firstOf(c.app.env(keyEnv), c.app.env(adminKeyEnv)); text != "" {
+		return credential{key: text}, nil
+	}
+	return credential{}, errNoKey
 }
 
-// open makes the client of the server, with the key and the contact centre on every request.
+// given returns a text that a flag gives, or the file of another flag.
+func (c *connection) given(text, flag, file string) (string, error) {
+	if text != "" {
+		return text, nil
+	}
+	return c.app.readLine(flag, file)
+}
+
+// open makes the client of the server, with the credential and the contact centre on every request.
 func (c *connection) open() (*client.Client, error) {
 	base, err := c.base()
 	if err != nil {
 		return nil, err
 	}
-	key, err := c.credential()
+	shown, err := c.credential()
 	if err != nil {
 		return nil, err
 	}
-	return newClient(base, key, firstOf(c.center, c.app.env(centerEnv)), &http.Client{Timeout: requestTimeout, CheckRedirect: stay})
+	return newClient(base, shown, firstOf(c.center, c.app.env(centerEnv)), &http.Client{Timeout: requestTimeout, CheckRedirect: stay})
 }
 
 // stay follows no redirect: the key is for the server that was named.
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-func newClient(base, key, center string, doer *http.Client) (*client.Client, error) {
+func newClient(base string, shown credential, center string, doer *http.Client) (*client.Client, error) {
 	authorise := func(_ context.Context, r *http.Request) error {
-		if key != "" {
-			r.Header.Set("X-Api-Key", key)
+		if shown.key != "" {
+			r.Header.Set("X-Api-Key", shown.key)
+		}
+		if shown.token != "" {
+			r.Header.Set("Authorization", "Bearer "+shown.token)
 		}
 		if center != "" {
 			r.Header.Set("X-Ccid", center)

@@ -20,7 +20,7 @@ func (a *app) deliveriesCommand() *cobra.Command {
 		Long: `A delivery is one event on its way to one webhook: pending, delivered, exhausted (its attempts are used up) or held (its webhook
 is disabled or its circuit is open).
 
-The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `), or from flags.`,
+The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `; ` + tokenEnv + ` for a token), or from flags.`,
 		Example: "  hookswitch deliveries list --state exhausted\n  hookswitch deliveries get 0190a1b2-0000-7000-8000-000000000000",
 	})
 	c := a.connectionFlags(group)

@@ -141,7 +141,7 @@ func (d *demo) run(ctx context.Context, l net.Listener, handler http.Handler) (e
 	}
 	doer := &http.Client{Timeout: requestTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: demoRateMax}}
 	defer doer.CloseIdleConnections()
-	if d.client, err = newClient(d.node.localURL(), d.key, "", doer); err != nil {
+	if d.client, err = newClient(d.node.localURL(), credential{key: d.key}, "", doer); err != nil {
 		return err
 	}
 	if err := d.subscribe(ctx, "http://"+l.Addr().String()+"/interactions"); err != nil {

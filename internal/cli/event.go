@@ -46,7 +46,7 @@ is kept, with --after latest at the end.
 With --follow it waits for more, until Ctrl-C or until --limit events were printed. A server that does not answer is asked again,
 with the last cursor.
 
-The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `), or from flags.`,
+The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `; ` + tokenEnv + ` for a token), or from flags.`,
 		Example: `  hookswitch events --limit 200
   hookswitch events --follow --after latest
   hookswitch events --follow --after "$(cat cursor)" --json | while read -r event; do handle "$event" && jq -r .cursor <<<"$event" >cursor; done`,

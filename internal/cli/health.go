@@ -59,7 +59,7 @@ func (a *app) health(ctx context.Context, c *connection, timeout time.Duration, 
 	if err != nil {
 		return err
 	}
-	api, err := newClient(base, "", "", &http.Client{Timeout: timeout, CheckRedirect: stay})
+	api, err := newClient(base, credential{}, "", &http.Client{Timeout: timeout, CheckRedirect: stay})
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func (a *app) interactionsCommand() *cobra.Command {
 		Long: `An interaction is one chat or one secure e-mail of a contact centre. Submitting it into a queue emits STARTED, stopping it
 emits FINISHED; accepting and returning it emit nothing.
 
-The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `), or from flags.`,
+The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `; ` + tokenEnv + ` for a token), or from flags.`,
 		Example: "  hookswitch interactions create --media chat --subtype InboundNew --queue support\n  hookswitch interactions list --state open",
 	})
 	c := a.connectionFlags(group)

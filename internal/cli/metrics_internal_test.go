@@ -22,7 +22,10 @@ type described struct{ name, labels, help string }
 // describe returns the metrics of ours that a node on a database registers.
 func describe(t *testing.T, database string) []described {
 	t.Helper()
-	flags := map[string]string{"listen": "127.0.0.1:0", "database": database, "master-keyset": sealtest.Text}
+	flags := map[string]string{
+		"listen": "127.0.0.1:0", "database": database, "master-keyset": sealtest.Text,
+		"oidc-issuer": "https://login.example.com", "oidc-audience": "hookswitch",
+	}
 	c, err := config.Load(config.Sources{
 		Flag: func(name string) (string, bool) { text, ok := flags[name]; return text, ok },
 		Env:  func(string) (string, bool) { return "", false },

@@ -75,6 +75,10 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	if err := n.checkLease(ctx); err != nil {
 		return nil, errors.Join(err, n.store.Close(), n.listener.Close())
 	}
+	tokens, err := n.tokenVerifier()
+	if err != nil {
+		return nil, errors.Join(err, n.store.Close(), n.listener.Close())
+	}
 	version := readBuild().Version
 	n.egress = egress.New(egress.Options{AllowPrivate: c.Targets.AllowPrivate, Proxy: egressProxy(c.Targets.Proxy)})
 	out := &outlet{web: n.egress, tokens: token.New(n.egress, version), mail: newMailer(&c.Mail, version)}
@@ -85,7 +89,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	})
 	n.store.HandTo(n.engine)
 	n.api = api.New(api.Options{
-		Store: n.store, Tester: n.engine, Log: log, Metrics: n.metrics, Version: version, PublicURL: n.publicURL(),
+		Store: n.store, Tester: n.engine, Token: tokens, Log: log, Metrics: n.metrics, Version: version, PublicURL: n.publicURL(),
 		CheckURL: out.check, CheckLease: c.CheckLease, TraceOf: trace.FromHeader,
 	})
 	return n, nil

@@ -19,7 +19,7 @@ func (a *app) noticesCommand() *cobra.Command {
 		Long: `A notice tells operators that a webhook fails, or works again. It goes to each webhook whose purpose is notices
 (hookswitch webhooks create --purpose notices), and is kept here also when there is none.
 
-The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `), or from flags.`,
+The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `; ` + tokenEnv + ` for a token), or from flags.`,
 		Example: "  hookswitch notices list\n  hookswitch webhooks create --purpose notices --url mailto:ops@example.com",
 	})
 	c := a.connectionFlags(group)

@@ -23,7 +23,7 @@ ones too. The bodies and operation ids stay the same, so a receiver can tell dup
 The server does it, beside all its other work: this command shows how far it is, and may be left. The replay survives restarts; pause, resume
 and cancel steer it. --dry-run counts and changes nothing. Times are RFC 3339, or how long ago: --from 24h.
 
-The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `), or from flags.`
+The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `; ` + tokenEnv + ` for a token), or from flags.`
 
 // replayLookEvery is how often a replay that somebody watches is looked at.
 const replayLookEvery = 500 * time.Millisecond

@@ -25,7 +25,7 @@ func (a *app) webhooksCommand() *cobra.Command {
 		Long: `A webhook is the URL of a receiver with its secret and settings. Each event of an interaction is delivered to every webhook
 that wants it.
 
-The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `), or from flags.`,
+The server and the key come from ` + serverEnv + ` and ` + keyEnv + ` (or ` + adminKeyEnv + `; ` + tokenEnv + ` for a token), or from flags.`,
 		Example: "  hookswitch webhooks create --url https://receiver.example/interactions\n  hookswitch webhooks test 0190a1b2-0000-7000-8000-000000000000",
 	})
 	c := a.connectionFlags(group)
