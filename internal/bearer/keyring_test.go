@@ -111,6 +111,22 @@ func TestKnownKeysWhileIssuerIsAway(t *testing.T) {
 	b.good(t, b.token(nil))
 }
 
+// TestKeysMove finds keys that the issuer shows elsewhere since then.
+func TestKeysMove(t *testing.T) {
+	b := setUp(t, newIssuer(t))
+	b.good(t, b.token(nil))
+	moved := newIssuer(t, public("second", rsaKeys()[1]))
+	b.set(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "openid-configuration") {
+			fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, b.url, moved.url+"/keys")
+			return
+		}
+		b.answers.ServeHTTP(w, r) // the old place shows the old keys
+	}))
+	b.pass(time.Hour)
+	b.good(t, oidctest.SignIDToken(rsaKeys()[1], "second", oidc.RS256, b.claims(nil)))
+}
+
 // TestOneReadAtATime has many callers come first together: one asks, all are judged.
 func TestOneReadAtATime(t *testing.T) {
 	b := setUp(t, newIssuer(t))
@@ -278,4 +294,14 @@ func TestIssuerOverTLS(t *testing.T) {
 	b.good(t, b.token(nil))
 	b = setUp(t, i)
 	b.unjudged(t, b.token(nil))
+
+	plain := newIssuer(t) // keys in plain text, even on this machine, are for an issuer that is so itself
+	i.set(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, i.url, plain.url+"/keys")
+	}))
+	b = setUp(t, i, func(o *bearer.Options) { o.Roots = roots })
+	b.unjudged(t, b.token(nil))
+	if n := plain.asks.Load(); n != 0 {
+		t.Errorf("keys were read in plain text, %d times", n)
+	}
 }
