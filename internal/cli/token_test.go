@@ -97,6 +97,9 @@ func TestServeTakesTokens(t *testing.T) {
 	}
 	command(north, `"contactCenterId": "north"`, 0, "interactions", "create", "--queue", "q", "--json")
 	command(north, "another contact centre", 5, "interactions", "create", "--queue", "q", "--contact-center", "south")
+	reader := "HOOKSWITCH_TOKEN=" + issuer.sign(t, "north", "hs:interactions:read", "interactions:write", "admin")
+	command(reader, "north", 0, "interactions", "list", "--json")
+	command(reader, "lacks the permission interactions:write", 5, "interactions", "create", "--queue", "q")
 	command(admin, `"items": []`, 0, "interactions", "list", "--contact-center", "south", "--json")
 	all := "HOOKSWITCH_TOKEN=" + issuer.sign(t, "*", "hs:interactions:write", "hs:interactions:read")
 	command(all, `"contactCenterId": "south"`, 0, "interactions", "create", "--queue", "q", "--contact-center", "south", "--json")
