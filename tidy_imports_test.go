@@ -67,6 +67,7 @@ func law() []house {
 				"github.com/google/uuid", "github.com/prometheus/client_golang", "golang.org/x/time",
 			},
 		},
+		{folder: "internal/gate", others: []string{"github.com/prometheus/client_golang"}},
 		{folder: "internal/console", own: []string{"internal/store", "internal/hook", "interaction"}},
 		{
 			folder: "internal/config",
@@ -78,7 +79,7 @@ func law() []house {
 		{
 			folder: "internal/cli",
 			own: []string{
-				"internal/config", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/mail", "internal/token", "internal/trace", "internal/seal", "internal/bearer",
+				"internal/config", "internal/gate", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/mail", "internal/token", "internal/trace", "internal/seal", "internal/bearer",
 				"internal/hook", "client", "receiver", "signature", "interaction",
 			},
 			others: []string{

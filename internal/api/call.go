@@ -41,6 +41,9 @@ type call struct {
 	refused *Problem
 	// status is what was answered, zero before.
 	status int
+	// placed is whether it has a place among those that are worked on, and reserved how many bytes of their memory: see load.
+	placed   bool
+	reserved int
 }
 
 // callOf returns the call of a huma context; huma passes the writer on as it is.
@@ -150,6 +153,9 @@ func (q *request) Resolve(ctx huma.Context) []error {
 func unknownQuery(op *huma.Operation, query map[string][]string) (fields []hook.FieldError) {
 next:
 	for name, values := range query {
+		if len(fields) == fieldProblemsMax {
+			return fields
+		}
 		for _, p := range op.Parameters {
 			if p.In == "query" && p.Name == name {
 				if len(values) > 1 {
@@ -183,6 +189,13 @@ func (q *request) read(ctx huma.Context, dst any, meaning func() []hook.FieldErr
 		if len(q.body) == 0 && sh.optional {
 			return nil
 		}
+		var values int
+		if values, q.refused = measure(q.body, sh.valuesMost()); q.refused == nil {
+			q.refused = q.reserve(values * valueBytes)
+		}
+		if q.refused != nil {
+			return []error{q.refused}
+		}
 		var fields []hook.FieldError
 		if fields, q.refused = sh.decode(q.body, "body", dst, meaning); q.refused == nil {
 			return faults(fields)
@@ -199,12 +212,18 @@ func (c *call) readBody(sh *shape) *Problem {
 			return newUnsupported(c.r.Method)
 		}
 	}
+	if coding := c.r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return newProblem(http.StatusUnsupportedMediaType, "the body must be sent as it is, without a Content-Encoding").with("Accept-Encoding", "identity")
+	}
 	tooLarge := newTooLarge(sh.bytesMax)
 	if c.r.ContentLength > int64(sh.bytesMax) {
 		return tooLarge()
 	}
 	// One byte more than is promised, so that the end is seen without growing.
-	buf := make([]byte, 0, max(c.r.ContentLength, bodyBytesUsual)+1)
+	buf := make([]byte, 0, min(max(c.r.ContentLength, bodyBytesUsual), bodyBytesTrusted)+1)
+	if busy := c.reserve(cap(buf)); busy != nil {
+		return busy
+	}
 	for {
 		n, err := c.r.Body.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
@@ -217,7 +236,11 @@ func (c *call) readBody(sh *shape) *Problem {
 		case err != nil:
 			return newProblem(http.StatusBadRequest, "the body could not be read to its end")
 		case len(buf) == cap(buf):
-			buf = append(buf, 0)[:len(buf)]
+			grown := min(2*cap(buf), sh.bytesMax+1)
+			if busy := c.reserve(grown - cap(buf)); busy != nil {
+				return busy
+			}
+			buf = append(make([]byte, 0, grown), buf...)
 		}
 	}
 }

@@ -132,6 +132,7 @@ func (s *Server) waitForEvents(ctx context.Context, in *listEventsInput) ([]stor
 		return nil, "", err
 	}
 	defer leave()
+	in.giveUpPlace()
 	over := time.NewTimer(in.wait)
 	defer over.Stop()
 	for len(found) == 0 && s.waits.until(ctx, arrived, over.C) {
@@ -190,6 +191,7 @@ func (s *Server) streamEvents(ctx context.Context, in *listEventsInput) (*answer
 	if err != nil {
 		return nil, err
 	}
+	in.giveUpPlace()
 	return &answer{stream: func(c *call) {
 		defer leave()
 		watch := s.store.WatchEvents(in.center.Number)

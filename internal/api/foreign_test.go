@@ -55,7 +55,7 @@ func foreignRequests() map[string][2]string {
 		"PATCH /v1/contact-centers/{id}":                          {"/v1/contact-centers/{center}", `{"retention":{"attempts":"800h"}}`}, // wrong for the one that exists
 		"GET /v1/contact-centers/{id}/retention/report":           {"/v1/contact-centers/{center}/retention/report", ""},
 		"GET /v1/audit":                                           {"/v1/audit?subject={webhook}", ""},
-		"GET /v1/master-key":                                       {"/v1/master-key", ""},
+		"GET /v1/master-key":                                      {"/v1/master-key", ""},
 		"POST /v1/keys":                                           {"/v1/keys", `{"name":"foreign","permissions":["webhooks"]}`},
 		"GET /v1/keys":                                            {"/v1/keys", ""},
 		"GET /v1/keys/{id}":                                       {"/v1/keys/{key}", ""},

@@ -40,6 +40,12 @@ func newMetrics(r *prometheus.Registry, s *Server) *metrics {
 			Name: "hookswitch_event_readers_waiting", Help: "Requests that wait for events now: long polls and streams.",
 		}, func() float64 { return float64(s.waits.count.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "hookswitch_api_requests_in_flight", Help: "Requests that are worked on now, those that wait for events aside.",
+		}, func() float64 { return float64(len(s.load.places)) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "hookswitch_api_requests_refused_total", Help: "Requests answered 503 because too many, or too large ones, were worked on.",
+		}, func() float64 { return float64(s.load.refused.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hookswitch_build_info", Help: "Always 1, with the program's version.", ConstLabels: prometheus.Labels{"version": s.version},
 		}, func() float64 { return 1 }))
 	return m
@@ -59,8 +65,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		if cause := recover(); cause != nil {
 			c.recovered(cause)
 		}
+		c.leave()
 		s.observe(c, time.Since(begun))
 	}()
+	if full := c.enter(); full != nil {
+		c.send(nil, full)
+		return
+	}
 	s.mux.ServeHTTP(c, r)
 }
 
@@ -107,6 +118,11 @@ func (s *Server) unknownPath(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := s.mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != "/" {
 			allowed = append(allowed, method)
 		}
+	}
+	if len(allowed) > 0 && r.Method == http.MethodOptions { // what may be asked here; no origin is told that it may
+		w.Header().Set("Allow", strings.Join(append(allowed, http.MethodOptions), ", "))
+		w.WriteHeader(http.StatusNoContent)
+		return
 	}
 	p := newProblem(http.StatusNotFound, noPath)
 	if len(allowed) > 0 && !slices.Contains(allowed, r.Method) {

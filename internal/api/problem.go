@@ -73,12 +73,15 @@ func invalid(fields []hook.FieldError) *Problem {
 	return p
 }
 
-// add names a wrong field; a field that is named already is not named twice.
+// add names a wrong field; a field that is named already is not named twice, and there is an end to it.
 func (p *Problem) add(location, message, value string) {
 	for _, e := range p.Errors {
 		if e.Location == location {
 			return
 		}
+	}
+	if len(p.Errors) == fieldProblemsMax {
+		return
 	}
 	if secretLocation(location) {
 		value = ""

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -47,6 +48,8 @@ type Options struct {
 	// Token finds who a bearer token shows: its errors are those of package hook (TokenError, UnjudgedError). nil means that no tokens
 	// are taken.
 	Token func(ctx context.Context, token string) (hook.Caller, error)
+	// RequestsMax bounds the requests that are worked on at a time, those that wait for events aside; zero means RequestsDefault.
+	RequestsMax int
 	// PublicURL is the base of every selfUri, without a trailing slash; the store's must be the same.
 	PublicURL string
 	// Log gets one line per request at the level debug, and internal errors; nil means nothing is logged.
@@ -81,6 +84,7 @@ type Server struct {
 	changes *shape
 	callers callers
 	waits   waits
+	load    load
 }
 
 // callers is what finding out who calls needs.
@@ -115,6 +119,7 @@ func New(o Options) *Server {
 		log: o.Log, clock: o.Now, random: o.Random, mux: http.NewServeMux(),
 	}
 	s.waits.draining = make(chan struct{})
+	s.load.places = make(chan struct{}, cmp.Or(o.RequestsMax, RequestsDefault))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

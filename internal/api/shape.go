@@ -156,6 +156,9 @@ type shapeCheck struct {
 }
 
 func (k *shapeCheck) fail(at, value, format string, args ...any) {
+	if len(k.fields) == fieldProblemsMax { // more are not told: see Problem.add
+		return
+	}
 	k.fields = append(k.fields, hook.FieldError{Field: at, Message: fmt.Sprintf(format, args...), Value: value})
 }
 

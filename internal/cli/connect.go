@@ -33,10 +33,10 @@ const (
 
 // connection is which server a client command speaks to, and as whom.
 type connection struct {
-	app              *app
-	server, center   string
-	key, keyFile     string
-	token, tokenFile string
+	app                    *app
+	server, center, caFile string
+	key, keyFile           string
+	token, tokenFile       string
 }
 
 // credential is what a client command shows a server: a key or a token of its issuer, or neither.
@@ -51,6 +51,7 @@ func (a *app) connectionFlags(cmd *cobra.Command) *connection {
 	flags.StringVar(&c.keyFile, "key-file", "", "a `file` with the API key in its first line, - for standard input")
 	flags.StringVar(&c.token, "token", "", "a bearer token of the server's issuer, in place of a key; others on this machine can see it, so prefer "+tokenEnv+" or --token-file")
 	flags.StringVar(&c.tokenFile, "token-file", "", "a `file` with the token in its first line, - for standard input")
+	flags.StringVar(&c.caFile, "ca-file", "", caFileUsage)
 	flags.StringVar(&c.center, "contact-center", "", "the contact centre that an admin key speaks for (or "+centerEnv+")")
 	return c
 }
@@ -117,7 +118,11 @@ func (c *connection) open() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newClient(base, shown, firstOf(c.center, c.app.env(centerEnv)), &http.Client{Timeout: requestTimeout, CheckRedirect: stay})
+	doer, err := c.doer(requestTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(base, shown, firstOf(c.center, c.app.env(centerEnv)), doer)
 }
 
 // stay follows no redirect: the key is for the server that was named.

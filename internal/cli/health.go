@@ -41,6 +41,7 @@ func (a *app) healthCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&c.server, "server", "", "the `URL` of the server (or "+serverEnv+"; default "+serverDefault+")")
+	cmd.Flags().StringVar(&c.caFile, "ca-file", "", caFileUsage)
 	cmd.Flags().DurationVar(&timeout, "timeout", healthTimeoutDefault, "how long to wait for the answer")
 	jsonFlag(cmd, &asJSON)
 	return cmd
@@ -59,7 +60,11 @@ func (a *app) health(ctx context.Context, c *connection, timeout time.Duration, 
 	if err != nil {
 		return err
 	}
-	api, err := newClient(base, credential{}, "", &http.Client{Timeout: timeout, CheckRedirect: stay})
+	doer, err := c.doer(timeout)
+	if err != nil {
+		return err
+	}
+	api, err := newClient(base, credential{}, "", doer)
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,13 @@ func serveUntil(ctx context.Context, server *http.Server, l net.Listener, bound 
 	unused := &unusedConns{conns: make(map[net.Conn]bool)}
 	server.ConnState = unused.follow
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
+	go func() {
+		if server.TLSConfig != nil {
+			served <- server.ServeTLS(l, "", "") // the certificate is the configuration's
+			return
+		}
+		served <- server.Serve(l)
+	}()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)

@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -26,25 +23,18 @@ import (
 	"github.com/hookswitch/hookswitch/internal/trace"
 )
 
-// The limits of the HTTP server. There is none on writing an answer: event streams go on for as long as somebody listens.
-const (
-	headerTimeout  = 10 * time.Second
-	readTimeout    = time.Minute
-	idleTimeout    = 2 * time.Minute
-	headerBytesMax = 32 << 10
-	// apiDrainShare is the part of the drain timeout that requests in flight may take; the rest is the deliveries'.
-	apiDrainShare = 3
-)
+// apiDrainShare is the part of the drain timeout that requests in flight may take; the rest is the deliveries'.
+const apiDrainShare = 3
 
 // node is one server: a store, the engine that delivers from it and the API before it, on a listener.
 type node struct {
-	config   *config.Config
-	log      *slog.Logger
-	listener net.Listener
-	store    *store.Store
-	egress   *egress.Client
-	engine   *delivery.Engine
-	api      *api.Server
+	config *config.Config
+	log    *slog.Logger
+	entry
+	store  *store.Store
+	egress *egress.Client
+	engine *delivery.Engine
+	api    *api.Server
 	// tracer is nil when nothing is traced.
 	tracer  *trace.Tracer
 	metrics *prometheus.Registry
@@ -56,28 +46,28 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	if err := c.CheckMaster(); err != nil {
 		return nil, err
 	}
-	if n.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen); err != nil {
-		return nil, listenError(c.Listen, err)
+	n.metrics = prometheus.NewRegistry()
+	if n.entry, err = openEntry(ctx, c, log, n.metrics); err != nil {
+		return nil, err
 	}
 	traced, err := n.startTracing(ctx)
 	if err != nil {
-		return nil, errors.Join(err, n.listener.Close())
+		return nil, errors.Join(err, n.entry.Close())
 	}
-	n.metrics = prometheus.NewRegistry()
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.store, err = store.Open(ctx, store.Options{
 		Database: c.Database, PublicURL: n.publicURL(), Lease: c.Lease, Retention: c.Retention, NoticeQuiet: c.NoticeQuiet,
 		FindSealer: masterKeyset(c, log), Accepted: traced.accepted, Log: log, Metrics: n.metrics,
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot use the store: %w", err), n.listener.Close())
+		return nil, errors.Join(fmt.Errorf("cannot use the store: %w", err), n.entry.Close())
 	}
 	if err := n.checkLease(ctx); err != nil {
-		return nil, errors.Join(err, n.store.Close(), n.listener.Close())
+		return nil, errors.Join(err, n.store.Close(), n.entry.Close())
 	}
 	tokens, err := n.tokenVerifier()
 	if err != nil {
-		return nil, errors.Join(err, n.store.Close(), n.listener.Close())
+		return nil, errors.Join(err, n.store.Close(), n.entry.Close())
 	}
 	version := readBuild().Version
 	n.egress = egress.New(egress.Options{AllowPrivate: c.Targets.AllowPrivate, Proxy: egressProxy(c.Targets.Proxy)})
@@ -90,7 +80,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	n.store.HandTo(n.engine)
 	n.api = api.New(api.Options{
 		Store: n.store, Tester: n.engine, Token: tokens, Log: log, Metrics: n.metrics, Version: version, PublicURL: n.publicURL(),
-		CheckURL: out.check, CheckLease: c.CheckLease, TraceOf: trace.FromHeader,
+		RequestsMax: c.Limits.Requests, CheckURL: out.check, CheckLease: c.CheckLease, TraceOf: trace.FromHeader,
 	})
 	return n, nil
 }
@@ -142,15 +132,6 @@ func shortLeaseText(named []string, more int, lease, timeout time.Duration) stri
 	return fmt.Sprintf("%s.\n    Start with a lease of at least %v; or start with that one first, and %s", text, hook.Duration(lease), change)
 }
 
-// localURL returns the URL of the server as this machine reaches it.
-func (n *node) localURL() string {
-	address, err := netip.ParseAddrPort(n.listener.Addr().String())
-	if err == nil && address.Addr().IsUnspecified() {
-		return fmt.Sprintf("http://127.0.0.1:%d", address.Port())
-	}
-	return "http://" + n.listener.Addr().String()
-}
-
 func (n *node) publicURL() string {
 	return firstOf(n.config.PublicURL, n.localURL())
 }
@@ -165,11 +146,17 @@ func (n *node) run(ctx context.Context, ready func(newKey string)) (err error) {
 	defer func() { err = errors.Join(err, stopStore.stop()) }()
 	newKey, err := n.ensureAdminKey(ctx)
 	if err != nil {
-		return errors.Join(fmt.Errorf("keep the admin key: %w", err), n.listener.Close())
+		return errors.Join(fmt.Errorf("keep the admin key: %w", err), n.entry.Close())
 	}
 	defer n.egress.Close()
 	engine := start(ctx, n.engine.Run)
 	defer func() { err = errors.Join(err, engine.stop()) }()
+	told, forget := n.hangups()
+	defer forget()
+	certificate := start(ctx, n.followCertificate(told))
+	defer func() { err = errors.Join(err, certificate.stop()) }()
+	operations := start(ctx, n.serveOperations)
+	defer func() { err = errors.Join(err, operations.stop()) }()
 	web := start(ctx, n.serve)
 	defer func() { err = errors.Join(err, web.stop()) }()
 	ready(newKey)
@@ -179,18 +166,9 @@ func (n *node) run(ctx context.Context, ready func(newKey string)) (err error) {
 	case <-stopStore.ended:
 	case <-engine.ended:
 	case <-web.ended:
+	case <-operations.ended:
 	}
 	return nil
-}
-
-// serve answers requests until ctx ends, then those that are in flight.
-func (n *node) serve(ctx context.Context) error {
-	server := &http.Server{
-		Handler: n.api.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: headerBytesMax, ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
-	}
-	defer context.AfterFunc(ctx, n.api.Drain)()
-	return serveUntil(ctx, server, n.listener, n.config.DrainTimeout/apiDrainShare)
 }
 
 // part is one running part of a node.

@@ -40,6 +40,18 @@ type Server struct {
 	// PublicURL has no slash at its end; it is empty when it is to be made from the address that is listened on.
 	PublicURL    string
 	DrainTimeout time.Duration
+	TLS          ServerTLS
+	// Operations is where operators reach metrics and profiles; empty for nowhere else.
+	Operations string
+	Limits     Limits
+}
+
+// ServerTLS names the files of the server's certificate; both are empty for plain HTTP.
+type ServerTLS struct{ Cert, Key string }
+
+// Limits say how much callers may use of a server.
+type Limits struct {
+	Connections, ConnectionsPerAddress, Requests int
 }
 
 // Master says where the master keyset is; at most one of the two is set.
@@ -104,6 +116,12 @@ type key struct {
 func keys() []key {
 	return []key{
 		{name: "listen", set: into(func(c *Config) *string { return &c.Listen }, parseListen)},
+		{name: "tls-cert", set: into(func(c *Config) *string { return &c.TLS.Cert }, parsePath)},
+		{name: "tls-key", set: into(func(c *Config) *string { return &c.TLS.Key }, parsePath)},
+		{name: "operations-listen", set: into(func(c *Config) *string { return &c.Operations }, parseOptionalListen)},
+		{name: "connections-max", set: into(func(c *Config) *int { return &c.Limits.Connections }, number(1, ConnectionsMost))},
+		{name: "connections-per-address-max", set: into(func(c *Config) *int { return &c.Limits.ConnectionsPerAddress }, number(1, ConnectionsMost))},
+		{name: "requests-max", set: into(func(c *Config) *int { return &c.Limits.Requests }, number(1, RequestsMost))},
 		{name: "database", set: into(func(c *Config) *string { return &c.Database }, parseDatabase)},
 		{name: "public-url", set: into(func(c *Config) *string { return &c.PublicURL }, parsePublicURL)},
 		{name: "master-keyset", secret: true, set: into(func(c *Config) *hook.Secret { return &c.Master.Keyset }, parseKeyset)},

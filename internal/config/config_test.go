@@ -102,6 +102,8 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		"notice-quiet": "5m", "master-keyset": "a keyset", "master-keyset-file": "/etc/hookswitch/keyset",
 		"oidc-issuer": "https://login.example.com/realms/main/", "oidc-audience": "hookswitch", "oidc-center-claim": "org.ccid",
 		"oidc-permissions-claim": "realm_access.roles", "oidc-permissions-prefix": "hookswitch:", "oidc-ca-file": "/etc/hookswitch/ca.pem",
+		"tls-cert": "/etc/hookswitch/tls.crt", "tls-key": "/etc/hookswitch/tls.key", "operations-listen": "127.0.0.1:9480",
+		"connections-max": "5000", "connections-per-address-max": "2500", "requests-max": "99",
 	}
 	want := []any{
 		"[::1]:9000", "sqlite:/var/lib/h.db", "https://hookswitch.example/base", "a-key-of-some-length",
@@ -115,6 +117,9 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 			Issuer: "https://login.example.com/realms/main/", Audience: "hookswitch", CenterClaim: "org.ccid",
 			PermissionsClaim: "realm_access.roles", PermissionsPrefix: "hookswitch:", CAFile: "/etc/hookswitch/ca.pem",
 		},
+		config.ServerTLS{Cert: "/etc/hookswitch/tls.crt", Key: "/etc/hookswitch/tls.key"},
+		"127.0.0.1:9480",
+		config.Limits{Connections: 5000, ConnectionsPerAddress: 2500, Requests: 99},
 	}
 	env, file := map[string]string{}, strings.Builder{}
 	for _, k := range config.Keys() {
@@ -138,6 +143,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 				c.NoticeQuiet, c.Master.Keyset.Reveal(), c.Master.File,
 				fmt.Sprintf("%s %s:%d %s %s", c.Targets.Proxy.Scheme, c.Targets.Proxy.Host, c.Targets.Proxy.Port, c.Targets.Proxy.User, c.Targets.Proxy.Password.Reveal()),
 				c.Access.OIDC,
+				c.TLS, c.Operations, c.Limits,
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error(diff)

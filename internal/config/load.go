@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 )
 
 // FileBytesMax bounds the configuration file.
@@ -48,7 +49,7 @@ func Load(s Sources) (*Config, error) {
 		c.settings = append(c.settings, Setting{Key: k, Value: value.text, Origin: value.origin})
 	}
 	if len(problems) == 0 {
-		problems = append(c.mailProblems(), c.oidcProblems()...)
+		problems = slices.Concat(c.mailProblems(), c.oidcProblems(), c.tlsProblems())
 	}
 	if len(problems) > 0 {
 		return nil, &Error{Problems: problems}

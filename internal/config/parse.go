@@ -28,6 +28,10 @@ const (
 	RetentionLongest = 876_000 * time.Hour
 	// MetricsWebhooksMax bounds how many webhooks have series of their own in the metrics.
 	MetricsWebhooksMax = 10_000
+	// ConnectionsMost bounds what connections-max can be set to.
+	ConnectionsMost = 1_000_000
+	// RequestsMost bounds what requests-max can be set to.
+	RequestsMost = 100_000
 	// PublicURLBytesMax bounds the public URL, which is in every payload.
 	PublicURLBytesMax = 1_024
 	// PrivateTargetsMax bounds the list of private targets.
