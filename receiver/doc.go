@@ -9,7 +9,7 @@
 //   - After your function returned nil it is not called with the same event again, as long as Seen remembers it. After
 //     an error or a panic it is called again when the sender delivers again.
 //   - A sender whose signature is not verified learns nothing but a reason code, and can neither make the handler read
-//     more than BodyBytesMax nor keep more than one processor busy with explanations.
+//     more than BodyBytesMax nor use more than a twentieth of a processor for explanations for long.
 //
 // An event is identified by the id of the interaction and the kind of event: an interaction has each event at most once.
 // In memory that knowledge ends with the process, so a function that must not act twice keeps it in its own database,

@@ -36,8 +36,9 @@ type Handler struct {
 	onReject     func(r *http.Request, err error)
 
 	// explaining is held while a wrong signature is explained, which costs much more than finding out that it is
-	// wrong. It guards no data: it keeps senders of garbage from using more than one processor for it.
+	// wrong: only one is explained at a time. It guards patience.
 	explaining sync.Mutex
+	patience   patience
 }
 
 // ServeHTTP verifies, handles and answers one POST.
@@ -86,14 +87,19 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body.Bytes(), nil
 }
 
-// verify tells which secret signed. It explains a wrong signature only if no other request is being explained at the moment. If one is, a changed
-// body is reported as a wrong secret.
+// verify tells which secret signed. It explains a wrong signature only if no other request is being explained at the moment, and if
+// explanations have not taken too much time lately. If not, a changed body is reported as a wrong secret.
 func (h *Handler) verify(header http.Header, body []byte) (secret int, err error) {
 	secret, err = h.verifier.Which(header, body)
 	if err == nil || !h.explaining.TryLock() {
 		return secret, err
 	}
 	defer h.explaining.Unlock()
+	begun := time.Now()
+	if !h.patience.left(begun) {
+		return secret, err
+	}
+	defer func() { h.patience.spend(time.Since(begun)) }()
 	return secret, h.verifier.Verify(header, body)
 }
 

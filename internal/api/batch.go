@@ -168,6 +168,9 @@ func (in *changesInput) Resolve(ctx huma.Context) []error {
 
 func (in *changesInput) readOne(text json.RawMessage, at string) (change hook.Change, p *Problem) {
 	var b Change
+	if _, p := measure(text, valuesMax); p != nil {
+		return change, p
+	}
 	wrong, p := in.server.changes.decode(text, at, &b, func() (fields []hook.FieldError) {
 		var err error
 		change, fields, err = b.change(in.server, in.now, at+".")

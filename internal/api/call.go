@@ -185,7 +185,11 @@ func (q *request) read(ctx huma.Context, dst any, meaning func() []hook.FieldErr
 	if !ok { // a row without a body whose input reads one
 		return []error{newProblem(http.StatusInternalServerError, "the route has no shape")}
 	}
+	q.giveUpPlace() // a body may dribble, and nobody else waits for that
 	if q.refused = q.readBody(sh); q.refused == nil {
+		q.refused = q.enter()
+	}
+	if q.refused == nil {
 		if len(q.body) == 0 && sh.optional {
 			return nil
 		}
@@ -194,12 +198,20 @@ func (q *request) read(ctx huma.Context, dst any, meaning func() []hook.FieldErr
 			q.refused = q.reserve(values * valueBytes)
 		}
 		if q.refused != nil {
-			return []error{q.refused}
+			return q.refuse()
 		}
 		var fields []hook.FieldError
 		if fields, q.refused = sh.decode(q.body, "body", dst, meaning); q.refused == nil {
 			return faults(fields)
 		}
+	}
+	return q.refuse()
+}
+
+// refuse gives huma what is wrong with the body as a whole; its headers it would forget.
+func (q *request) refuse() []error {
+	for name, values := range q.refused.header {
+		q.Header()[name] = values
 	}
 	return []error{q.refused}
 }

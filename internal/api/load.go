@@ -16,7 +16,9 @@ const (
 	// bodiesBytesMax bounds the bodies of all requests that are worked on, and what they become when they are parsed.
 	bodiesBytesMax = 64 << 20
 	// bodyBytesTrusted is how much room is made for a body because its Content-Length says so, before the bytes have come.
-	bodyBytesTrusted = 64 << 10
+	bodyBytesTrusted = 4 << 10
+	// bodyBytesFree is what each body may take without asking.
+	bodyBytesFree = 16 << 10
 )
 
 // load is what the requests that are worked on use now.
@@ -65,22 +67,29 @@ func (c *call) giveUpPlace() {
 	}
 }
 
-// reserve takes memory for the call's body until the call ends, or says that there is none.
+// reserve takes memory for the call's body until the call ends, or says that there is none. The first bytes of every body are free, so that
+// large bodies never keep small ones out; connections bound how many of those there are.
 func (c *call) reserve(bytes int) *Problem {
+	before := c.charged()
+	c.reserved += bytes
+	charge := c.charged() - before
 	l := &c.server.load
-	if l.bodyBytes.Add(int64(bytes)) > bodiesBytesMax {
-		l.bodyBytes.Add(int64(-bytes))
+	if l.bodyBytes.Add(charge) > bodiesBytesMax {
+		l.bodyBytes.Add(-charge)
+		c.reserved -= bytes
 		l.refused.Add(1)
 		return busy("the bodies of the requests that are being worked on take all the memory that there is for them")
 	}
-	c.reserved += bytes
 	return nil
 }
+
+// charged is the part of what is reserved that is not free.
+func (c *call) charged() int64 { return int64(max(c.reserved-bodyBytesFree, 0)) }
 
 // leave gives back all that the call has taken.
 func (c *call) leave() {
 	c.giveUpPlace()
-	c.server.load.bodyBytes.Add(int64(-c.reserved))
+	c.server.load.bodyBytes.Add(-c.charged())
 	c.reserved = 0
 }
 
