@@ -50,6 +50,7 @@ type extras struct {
 	restart   bool
 	isolation bool
 	lists     bool
+	hostile   bool
 	number    int64  // of deliveries that lists are measured with
 	keep      string // where their store is kept; empty: it is not
 }
@@ -70,6 +71,7 @@ Usage:
   go run ./bench -restart           how soon after kill -9 and restart does old work arrive?
   go run ./bench -isolation         does a receiver that hangs slow down a healthy one?
   go run ./bench -lists             are all lists and searches quick on 5,000,000 deliveries? some minutes
+  go run ./bench -hostile           do good callers notice hostile ones, and does the server stay within its memory?
 
 The same on PostgreSQL, with what it cost per delivery. One is started from the installed programs, with a commit that waits for
 the disk, and deleted afterwards; each trial has a database of its own.
@@ -116,6 +118,7 @@ func parseOptions(arguments []string, printed io.Writer) (options, error) {
 	f.StringVar(&o.extras.keep, "keep", "", "with -lists: make the store in this SQLite `file`, or use the one that is there; on a PostgreSQL given with -database: any text")
 	f.BoolVar(&o.extras.restart, "restart", false, "kill hookswitch under load and restart it")
 	f.BoolVar(&o.extras.isolation, "isolation", false, "measure a healthy webhook with and without a hanging one beside it")
+	f.BoolVar(&o.extras.hostile, "hostile", false, "measure good callers beside hostile ones of each kind; -only picks kinds")
 	if err := f.Parse(arguments); err != nil {
 		return o, fmt.Errorf("%w: %w", errUsage, err)
 	}

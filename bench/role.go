@@ -29,6 +29,8 @@ func runRole(ctx context.Context, argument string) error {
 		return runSink(ctx, shared, os.Stdin, os.Stdout)
 	case relayRole:
 		return runRelay(ctx, os.Stdin, os.Stdout)
+	case attackerRole:
+		return runAttacker(ctx, os.Stdin, os.Stdout)
 	case generatorRole:
 		return runGenerator(ctx, shared, os.Stdin, os.Stdout)
 	}

@@ -39,8 +39,8 @@
 //
 // # What the http.Server around it must do
 //
-// It bounds the time to read a request (ReadHeaderTimeout, ReadTimeout) and idle connections, and sets no WriteTimeout,
-// which would cut event streams. Before Shutdown it calls [Server.Drain].
+// It bounds the time to read a request and to write its answer, and connections; package gate does. A stream sets a deadline for each of its
+// writes, in place of the server's. Before Shutdown it calls [Server.Drain].
 package api
 
 //go:generate go run ./apigen ../../client/openapi.json

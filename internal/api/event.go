@@ -27,6 +27,8 @@ const (
 	heartbeatEvery = 15 * time.Second
 	// streamBatch is how many events a stream reads at a time.
 	streamBatch = 200
+	// streamReadsMax bounds how many streams read the store at a time: many that begin far behind would take every processor.
+	streamReadsMax = 2
 	// streamRetry is how long the reader of a stream that ended is asked to wait before it connects again.
 	streamRetry = 2 * time.Second
 	// streamWriteMax bounds how long a stream's reader may keep one write waiting.
@@ -221,6 +223,15 @@ func (st *stream) begin() {
 
 func (st *stream) run(ctx context.Context, found []store.EventRecord, next string) error {
 	s := st.server
+	read := func(after string) ([]store.EventRecord, string, error) {
+		select {
+		case s.waits.reading <- struct{}{}:
+			defer func() { <-s.waits.reading }()
+		case <-ctx.Done():
+			return nil, after, ctx.Err()
+		}
+		return s.events(ctx, st.call, after, streamBatch, "query.after")
+	}
 	// The cursor comes first, so that a reader whose stream breaks before there was an event goes on from here, too.
 	first := next
 	if len(found) > 0 {
@@ -235,12 +246,12 @@ func (st *stream) run(ctx context.Context, found []store.EventRecord, next strin
 		}
 		arrived := st.watch.Arrived()
 		var err error
-		if found, next, err = s.events(ctx, st.call, next, streamBatch, "query.after"); err != nil {
+		if found, next, err = read(next); err != nil {
 			return err
 		}
 		for beat := time.NewTimer(heartbeatEvery); len(found) == 0 && s.waits.until(ctx, arrived, beat.C); {
 			arrived = st.watch.Arrived()
-			if found, next, err = s.events(ctx, st.call, next, streamBatch, "query.after"); err != nil {
+			if found, next, err = read(next); err != nil {
 				return err
 			}
 		}

@@ -110,6 +110,8 @@ type waits struct {
 	// draining is closed when they must end.
 	draining chan struct{}
 	once     sync.Once
+	// reading has one entry for each stream that reads the store.
+	reading chan struct{}
 }
 
 // New makes a server. It starts nothing.
@@ -119,6 +121,7 @@ func New(o Options) *Server {
 		log: o.Log, clock: o.Now, random: o.Random, mux: http.NewServeMux(),
 	}
 	s.waits.draining = make(chan struct{})
+	s.waits.reading = make(chan struct{}, streamReadsMax)
 	s.load.places = make(chan struct{}, cmp.Or(o.RequestsMax, RequestsDefault))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
