@@ -181,7 +181,9 @@ func (b *lab) openCastle(ctx context.Context) (*castle, error) {
 		f.kill() // what hangs would hold up a clean end
 		b.remove(ctx, f)
 		done(receiver)
-		<-served
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			fmt.Fprintf(os.Stderr, "receiver of the good: %v\n", err)
+		}
 	}
 	_, err = f.webhook(ctx, "http://"+l.Addr().String()+"/", fanOutConcurrency)
 	if err != nil {
@@ -246,7 +248,7 @@ func request(ctx context.Context, url, body, name, value string) *http.Request {
 
 // A goodLoad sends requests at a fixed rate; each counts from when it was due.
 type goodLoad struct {
-	make     func(ctx context.Context, id string) *http.Request
+	request  func(ctx context.Context, id string) *http.Request
 	delivers bool
 	client   *http.Client
 	arrived  sync.Map // when each id was due, until it arrives
@@ -258,8 +260,8 @@ type goodLoad struct {
 	errors             int64
 }
 
-func newGoodLoad(make func(ctx context.Context, id string) *http.Request, delivers bool) *goodLoad {
-	return &goodLoad{make: make, delivers: delivers, client: &http.Client{
+func newGoodLoad(request func(ctx context.Context, id string) *http.Request, delivers bool) *goodLoad {
+	return &goodLoad{request: request, delivers: delivers, client: &http.Client{
 		Timeout: apiTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: goodConns, MaxConnsPerHost: goodConns},
 	}}
 }
@@ -297,7 +299,7 @@ func (g *goodLoad) one(ctx context.Context, due time.Time) {
 		g.arrived.Store(id, due)
 		g.open.Add(1)
 	}
-	response, err := g.client.Do(g.make(ctx, id))
+	response, err := g.client.Do(g.request(ctx, id)) //nolint:bodyclose // done does.
 	if err == nil {
 		var said []byte
 		if said, err = io.ReadAll(response.Body); response.StatusCode/100 != 2 {

@@ -39,7 +39,7 @@ func (c *call) enter() *Problem {
 	if !counts(c.r) {
 		return nil
 	}
-	l := &c.server.load
+	l := &c.server.waits.load
 	select {
 	case l.places <- struct{}{}:
 		c.placed = true
@@ -63,7 +63,7 @@ func (c *call) enter() *Problem {
 func (c *call) giveUpPlace() {
 	if c.placed {
 		c.placed = false
-		<-c.server.load.places
+		<-c.server.waits.load.places
 	}
 }
 
@@ -73,7 +73,7 @@ func (c *call) reserve(bytes int) *Problem {
 	before := c.charged()
 	c.reserved += bytes
 	charge := c.charged() - before
-	l := &c.server.load
+	l := &c.server.waits.load
 	if l.bodyBytes.Add(charge) > bodiesBytesMax {
 		l.bodyBytes.Add(-charge)
 		c.reserved -= bytes
@@ -89,7 +89,7 @@ func (c *call) charged() int64 { return int64(max(c.reserved-bodyBytesFree, 0)) 
 // leave gives back all that the call has taken.
 func (c *call) leave() {
 	c.giveUpPlace()
-	c.server.load.bodyBytes.Add(-c.charged())
+	c.server.waits.load.bodyBytes.Add(-c.charged())
 	c.reserved = 0
 }
 

@@ -41,10 +41,10 @@ func newMetrics(r *prometheus.Registry, s *Server) *metrics {
 		}, func() float64 { return float64(s.waits.count.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hookswitch_api_requests_in_flight", Help: "Requests that are worked on now, those that wait for events aside.",
-		}, func() float64 { return float64(len(s.load.places)) }),
+		}, func() float64 { return float64(len(s.waits.load.places)) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "hookswitch_api_requests_refused_total", Help: "Requests answered 503 because too many, or too large ones, were worked on.",
-		}, func() float64 { return float64(s.load.refused.Load()) }),
+		}, func() float64 { return float64(s.waits.load.refused.Load()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hookswitch_build_info", Help: "Always 1, with the program's version.", ConstLabels: prometheus.Labels{"version": s.version},
 		}, func() float64 { return 1 }))

@@ -84,7 +84,6 @@ type Server struct {
 	changes *shape
 	callers callers
 	waits   waits
-	load    load
 }
 
 // callers is what finding out who calls needs.
@@ -103,7 +102,7 @@ type checks struct {
 	token func(context.Context, string) (hook.Caller, error)
 }
 
-// waits is what requests that wait for events share.
+// waits is what requests share: those that wait for events and, in load, those that are worked on.
 type waits struct {
 	// count is how many wait.
 	count atomic.Int64
@@ -112,6 +111,7 @@ type waits struct {
 	once     sync.Once
 	// reading has one entry for each stream that reads the store.
 	reading chan struct{}
+	load    load
 }
 
 // New makes a server. It starts nothing.
@@ -122,7 +122,7 @@ func New(o Options) *Server {
 	}
 	s.waits.draining = make(chan struct{})
 	s.waits.reading = make(chan struct{}, streamReadsMax)
-	s.load.places = make(chan struct{}, cmp.Or(o.RequestsMax, RequestsDefault))
+	s.waits.load.places = make(chan struct{}, cmp.Or(o.RequestsMax, RequestsDefault))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

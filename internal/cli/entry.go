@@ -33,7 +33,7 @@ func openEntry(ctx context.Context, c *config.Config, log *slog.Logger, metrics 
 	var e entry
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.Close())
+			err = errors.Join(err, e.free())
 		}
 	}()
 	if c.TLS.Cert != "" {
@@ -60,8 +60,8 @@ func openEntry(ctx context.Context, c *config.Config, log *slog.Logger, metrics 
 	return e, nil
 }
 
-// Close frees the addresses of an entry that nobody serves.
-func (e entry) Close() error {
+// free frees the addresses of an entry that nobody serves.
+func (e entry) free() error {
 	var failed []error
 	for _, l := range []*gate.Listener{e.listener, e.operations} {
 		if l != nil {

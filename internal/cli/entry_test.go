@@ -68,12 +68,12 @@ func TestServeTLS(t *testing.T) {
 	if code, _, stderr := run(t, env, "", "webhooks", "list", "--ca-file", keyFile); code != 2 || !strings.Contains(stderr, "holds no certificate in PEM") {
 		t.Errorf("with a file that is none: %d, %s", code, stderr)
 	}
-	old := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10} //nolint:gosec // It is to be refused.
-	if c, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), old); err == nil {                     //nolint:noctx // Loopback.
+	old := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
+	if c, err := tls.Dial("tcp", strings.TrimPrefix(url, "https://"), old); err == nil {
 		t.Errorf("TLS 1.1 was accepted: %v", c.Close())
 	}
-	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true} //nolint:gosec // Of the certificate only the number is looked at.
-	get := func() (*http.Response, int64) {
+	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
+	get := func() (protocol int, serial int64, transportSecurity string) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", http.NoBody)
 		if err != nil {
@@ -86,18 +86,18 @@ func TestServeTLS(t *testing.T) {
 		if err := resp.Body.Close(); err != nil {
 			t.Error(err)
 		}
-		return resp, resp.TLS.PeerCertificates[0].SerialNumber.Int64()
+		return resp.ProtoMajor, resp.TLS.PeerCertificates[0].SerialNumber.Int64(), resp.Header.Get("Strict-Transport-Security")
 	}
-	resp, serial := get()
-	if resp.ProtoMajor != 2 || serial != 1 || resp.Header.Get("Strict-Transport-Security") != "max-age=31536000" {
-		t.Errorf("got HTTP/%d, certificate %d, %v", resp.ProtoMajor, serial, resp.Header)
+	protocol, serial, secure := get()
+	if protocol != 2 || serial != 1 || secure != "max-age=31536000" {
+		t.Errorf("got HTTP/%d, certificate %d, %q", protocol, serial, secure)
 	}
 	certify(t, certFile, keyFile, 2)
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	p.await(&p.stderr, `msg="certificate taken"`)
-	if _, serial := get(); serial != 2 {
+	if _, serial, _ := get(); serial != 2 {
 		t.Errorf("after SIGHUP the certificate is %d", serial)
 	}
 	if code := p.stop(); code != 0 {

@@ -52,7 +52,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	}
 	traced, err := n.startTracing(ctx)
 	if err != nil {
-		return nil, errors.Join(err, n.entry.Close())
+		return nil, errors.Join(err, n.free())
 	}
 	n.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	n.store, err = store.Open(ctx, store.Options{
@@ -60,14 +60,14 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 		FindSealer: masterKeyset(c, log), Accepted: traced.accepted, Log: log, Metrics: n.metrics,
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("cannot use the store: %w", err), n.entry.Close())
+		return nil, errors.Join(fmt.Errorf("cannot use the store: %w", err), n.free())
 	}
 	if err := n.checkLease(ctx); err != nil {
-		return nil, errors.Join(err, n.store.Close(), n.entry.Close())
+		return nil, errors.Join(err, n.store.Close(), n.free())
 	}
 	tokens, err := n.tokenVerifier()
 	if err != nil {
-		return nil, errors.Join(err, n.store.Close(), n.entry.Close())
+		return nil, errors.Join(err, n.store.Close(), n.free())
 	}
 	version := readBuild().Version
 	n.egress = egress.New(egress.Options{AllowPrivate: c.Targets.AllowPrivate, Proxy: egressProxy(c.Targets.Proxy)})
@@ -146,7 +146,7 @@ func (n *node) run(ctx context.Context, ready func(newKey string)) (err error) {
 	defer func() { err = errors.Join(err, stopStore.stop()) }()
 	newKey, err := n.ensureAdminKey(ctx)
 	if err != nil {
-		return errors.Join(fmt.Errorf("keep the admin key: %w", err), n.entry.Close())
+		return errors.Join(fmt.Errorf("keep the admin key: %w", err), n.free())
 	}
 	defer n.egress.Close()
 	engine := start(ctx, n.engine.Run)

@@ -22,7 +22,7 @@ func (c *connection) doer(timeout time.Duration) (*http.Client, error) {
 	if path == "" {
 		return doer, nil
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // The caller names it.
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, usageErrorf("--ca-file cannot be read: %w", err)
 	}

@@ -10,7 +10,7 @@ func parseOptionalListen(text string) (string, error) {
 
 // tlsProblems tells when one file of the certificate is named and the other is not.
 func (c *Config) tlsProblems() []Problem {
-	missing := ""
+	var missing string
 	switch {
 	case c.TLS.Cert != "" && c.TLS.Key == "":
 		missing = "tls-key"

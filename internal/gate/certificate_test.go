@@ -92,7 +92,7 @@ func TestCertificateReload(t *testing.T) {
 		ended := make(chan error, 1)
 		told := make(chan os.Signal)
 		go func() { ended <- c.Run(ctx, told) }()
-		looks := func(n int) { //nolint:unparam // As many as a step needs.
+		looks := func(n int) {
 			<-time.After(time.Duration(n)*gate.LookEvery + time.Millisecond)
 			synctest.Wait()
 		}

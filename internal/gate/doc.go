@@ -5,7 +5,7 @@
 //
 // To those who run the server:
 //
-//   - One process has at most ConnectionsMax connections, and one remote address at most ConnectionsPerAddressMax of them. One more is
+//   - One process has as many connections at most as it was told, and one remote address as many of them. One more is
 //     closed before a byte of it is read: it costs a file descriptor for a moment and no memory.
 //   - A connection that says nothing, a request that dribbles and a reader that does not read are cut off: see the limits in
 //     server.go. Nothing that is bounded by time is bounded by the caller's.

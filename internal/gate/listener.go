@@ -7,17 +7,10 @@ import (
 	"sync/atomic"
 )
 
-// The limits of connections when nobody says otherwise, and the most that can be asked for.
-const (
-	ConnectionsDefault           = 4_096
-	ConnectionsPerAddressDefault = 1_024
-	ConnectionsMost              = 1_000_000
-)
-
 // prefixBits is how much of an IPv6 address is one caller: what a provider gives to a customer at least (RFC 6177, section 2).
 const prefixBits = 64
 
-// A Listener bounds the connections that it accepts.
+// Listener bounds the connections that it accepts.
 type Listener struct {
 	net.Listener
 	most, mostPerAddress int
