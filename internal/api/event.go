@@ -27,7 +27,7 @@ const (
 	heartbeatEvery = 15 * time.Second
 	// streamBatch is how many events a stream reads at a time.
 	streamBatch = 200
-	// streamReadsMax bounds how many streams read the store at a time: many that begin far behind would take every processor.
+	// streamReadsMax bounds how many streams read the store at a time: many that begin far behind would keep others waiting.
 	streamReadsMax = 2
 	// streamRetry is how long the reader of a stream that ended is asked to wait before it connects again.
 	streamRetry = 2 * time.Second
