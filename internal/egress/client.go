@@ -126,6 +126,7 @@ func (c *Client) transportFor(p *hook.Post) (*http.Transport, error) {
 func (c *Client) Send(ctx context.Context, p hook.Post) hook.Answer {
 	start := time.Now()
 	a := c.send(ctx, p)
+	p.Conceal(&a)
 	a.Took = time.Since(start)
 	return a
 }
