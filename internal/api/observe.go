@@ -95,9 +95,17 @@ func (s *Server) observe(c *call, took time.Duration) {
 	s.metrics.duration.WithLabelValues(pattern).Observe(took.Seconds())
 	if ctx := c.r.Context(); s.log.Enabled(ctx, slog.LevelDebug) {
 		s.log.LogAttrs(ctx, slog.LevelDebug, "request answered", slog.String("method", c.r.Method), slog.String("route", pattern),
-			slog.String("path", clip(c.r.URL.Path)), slog.Int("status", c.status), slog.Duration("took", took),
+			slog.String("path", c.shownPath()), slog.Int("status", c.status), slog.Duration("took", took),
 			slog.String("contactCenter", string(c.center.ID)))
 	}
+}
+
+// shownPath is the path that is logged: none of a request that was wrong, because what somebody has mistaken for an id may be a key.
+func (c *call) shownPath() string {
+	if c.status >= 400 && c.status < 500 {
+		return ""
+	}
+	return clip(c.r.URL.Path)
 }
 
 func statusClass(status int) string {
