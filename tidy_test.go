@@ -42,7 +42,7 @@ type problem struct {
 }
 
 func checks() []check {
-	return slices.Concat(shapeChecks(), importChecks(), wordChecks(), testChecks(), docChecks(), craftChecks())
+	return slices.Concat(shapeChecks(), importChecks(), wordChecks(), testChecks(), docChecks(), threatChecks(), craftChecks())
 }
 
 func TestTidy(t *testing.T) {
