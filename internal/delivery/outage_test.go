@@ -230,7 +230,8 @@ func TestCredentialsAreSent(t *testing.T) {
 		"none":    {func(*hook.Settings) {}, false},
 		"headers": {func(s *hook.Settings) { s.Headers = map[string]string{"X-Mine": "1"} }, false},
 		"roots":   {func(s *hook.Settings) { s.TLS.Roots = "PEM" }, true},
-		"basic":   {func(s *hook.Settings) { s.Authorization.Basic = &hook.BasicAuth{Username: "u"} }, true},
+		"basic":   {func(s *hook.Settings) { s.Authorization.Basic = &hook.BasicAuth{Username: "u"} }, false}, // it is a header
+		"oauth2":  {func(s *hook.Settings) { s.Authorization.OAuth2 = &hook.ClientCredentials{ClientID: "c"} }, true},
 	} {
 		target, err := newTarget(newWebhook(1, tt.change), "1")
 		if err != nil || (target.credentials != nil) != tt.want {

@@ -126,7 +126,9 @@ func (c *Client) transportFor(p *hook.Post) (*http.Transport, error) {
 func (c *Client) Send(ctx context.Context, p hook.Post) hook.Answer {
 	start := time.Now()
 	a := c.send(ctx, p)
-	p.Conceal(&a)
+	if p.ResponseMax == 0 { // who wants more of an answer than is kept reads it, and needs it as it is
+		p.Conceal(&a)
+	}
 	a.Took = time.Since(start)
 	return a
 }
