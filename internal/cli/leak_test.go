@@ -123,7 +123,8 @@ func (r *leakRun) wrote(place string, text ...string) {
 func (r *leakRun) hookswitch(place string, code int, env []string, args ...string) string {
 	r.Helper()
 	cmd := exec.CommandContext(r.Context(), "hookswitch", args...)
-	cmd.Dir, cmd.Env = r.dir, append(append(os.Environ(), r.env...), env...)
+	// The race detector would have each of many processes sleep for a second at its end.
+	cmd.Dir, cmd.Env = r.dir, append(append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), r.env...), env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
