@@ -183,25 +183,14 @@ The last admin key that never expires cannot expire (exit code 4).`,
 }
 
 func (a *app) deleteKey(c *connection) *cobra.Command {
-	return &cobra.Command{
-		Use: "delete " + keyID, Short: "Delete a key",
+	return deleteOne(c, keyID, &cobra.Command{
+		Short: "Delete a key",
 		Long: `Delete a key: it opens nothing any more. The audit log keeps what was done with it. Neither the last admin key that never expires
 nor the one of the configuration can be deleted (exit code 4).`,
 		Example: "  hookswitch keys delete 0190a1b2-0000-7000-8000-000000000000",
-		Args:    args(keyID),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			id, err := parseID(given[0])
-			if err != nil {
-				return err
-			}
-			api, err := c.open()
-			if err != nil {
-				return err
-			}
-			_, err = c.ask(func() (*http.Response, error) { return api.DeleteKey(cmd.Context(), id, nil) })
-			return err
-		},
-	}
+	}, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
+		return api.DeleteKey(ctx, id, nil)
+	})
 }
 
 func keyPermissions(k client.Key) string {

@@ -227,21 +227,37 @@ func aboutOne[T any](a *app, c *connection, argument string, cmd *cobra.Command,
 	cmd.Args = args(argument)
 	jsonFlag(cmd, &asJSON)
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
-		id, err := parseID(given[0])
-		if err != nil {
-			return err
-		}
-		api, err := c.open()
-		if err != nil {
-			return err
-		}
-		raw, err := c.ask(func() (*http.Response, error) { return call(cmd.Context(), api, id) })
+		raw, err := c.askOne(cmd.Context(), given[0], call)
 		if err != nil {
 			return err
 		}
 		return showOne(a, raw, asJSON, fields)
 	}
 	return cmd
+}
+
+// deleteOne makes a command that deletes the record that its argument names.
+func deleteOne(c *connection, argument string, cmd *cobra.Command, call oneCall) *cobra.Command {
+	cmd.Use = "delete " + argument
+	cmd.Args = args(argument)
+	cmd.RunE = func(cmd *cobra.Command, given []string) error {
+		_, err := c.askOne(cmd.Context(), given[0], call)
+		return err
+	}
+	return cmd
+}
+
+// askOne asks something of the record that an argument names, and returns the answer.
+func (c *connection) askOne(ctx context.Context, argument string, call oneCall) ([]byte, error) {
+	id, err := parseID(argument)
+	if err != nil {
+		return nil, err
+	}
+	api, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	return c.ask(func() (*http.Response, error) { return call(ctx, api, id) })
 }
 
 // bodyCall sends a body.

@@ -289,24 +289,13 @@ func (a *app) switchWebhook(
 }
 
 func (a *app) deleteWebhook(c *connection) *cobra.Command {
-	return &cobra.Command{
-		Use: "delete webhook-id", Short: "Delete a webhook",
+	return deleteOne(c, "webhook-id", &cobra.Command{
+		Short:   "Delete a webhook",
 		Long:    "Delete a webhook. Its deliveries that are pending are not sent any more; its history stays readable until its retention ends.",
 		Example: "  hookswitch webhooks delete 0190a1b2-0000-7000-8000-000000000000",
-		Args:    args("webhook-id"),
-		RunE: func(cmd *cobra.Command, given []string) error {
-			id, err := parseID(given[0])
-			if err != nil {
-				return err
-			}
-			api, err := c.open()
-			if err != nil {
-				return err
-			}
-			_, err = c.ask(func() (*http.Response, error) { return api.DeleteWebhook(cmd.Context(), id, nil) })
-			return err
-		},
-	}
+	}, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
+		return api.DeleteWebhook(ctx, id, nil)
+	})
 }
 
 // errNotAcknowledged is what came of a test whose outcome was shown.
