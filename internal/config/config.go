@@ -108,6 +108,8 @@ type key struct {
 	name   string
 	secret bool
 	list   bool
+	// file says that the value may stand in a file of its own, which the variable with _FILE behind its name names.
+	file bool
 	// set reads a text into the configuration; its error says what would be right, without the value.
 	set func(c *Config, text string) error
 }
@@ -122,11 +124,11 @@ func keys() []key {
 		{name: "connections-max", set: into(func(c *Config) *int { return &c.Limits.Connections }, number(1, ConnectionsMost))},
 		{name: "connections-per-address-max", set: into(func(c *Config) *int { return &c.Limits.ConnectionsPerAddress }, number(1, ConnectionsMost))},
 		{name: "requests-max", set: into(func(c *Config) *int { return &c.Limits.Requests }, number(1, RequestsMost))},
-		{name: "database", set: into(func(c *Config) *string { return &c.Database }, parseDatabase)},
+		{name: "database", file: true, set: into(func(c *Config) *string { return &c.Database }, parseDatabase)},
 		{name: "public-url", set: into(func(c *Config) *string { return &c.PublicURL }, parsePublicURL)},
 		{name: "master-keyset", secret: true, set: into(func(c *Config) *hook.Secret { return &c.Master.Keyset }, parseKeyset)},
 		{name: "master-keyset-file", set: into(func(c *Config) *string { return &c.Master.File }, parsePath)},
-		{name: "admin-key", secret: true, set: into(func(c *Config) *hook.Secret { return &c.Access.AdminKey }, parseAdminKey)},
+		{name: "admin-key", secret: true, file: true, set: into(func(c *Config) *hook.Secret { return &c.Access.AdminKey }, parseAdminKey)},
 		{name: "oidc-issuer", set: into(func(c *Config) *string { return &c.Access.OIDC.Issuer }, parseIssuer)},
 		{name: "oidc-audience", set: into(func(c *Config) *string { return &c.Access.OIDC.Audience }, parseAudience)},
 		{name: "oidc-center-claim", set: into(func(c *Config) *string { return &c.Access.OIDC.CenterClaim }, parseClaim)},
@@ -134,7 +136,7 @@ func keys() []key {
 		{name: "oidc-permissions-prefix", set: into(func(c *Config) *string { return &c.Access.OIDC.PermissionsPrefix }, parseClaim)},
 		{name: "oidc-ca-file", set: into(func(c *Config) *string { return &c.Access.OIDC.CAFile }, parsePath)},
 		{name: "allow-private-targets", list: true, set: into(func(c *Config) *[]netip.Prefix { return &c.Targets.AllowPrivate }, parsePrefixes)},
-		{name: "egress-proxy", secret: true, set: into(func(c *Config) **EgressProxy { return &c.Targets.Proxy }, parseProxy)},
+		{name: "egress-proxy", secret: true, file: true, set: into(func(c *Config) **EgressProxy { return &c.Targets.Proxy }, parseProxy)},
 		{name: "log-format", set: into(func(c *Config) *string { return &c.Log.Format }, oneOf(LogText, LogJSON))},
 		{name: "log-level", set: into(func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "warn", "error"))},
 		{name: "drain-timeout", set: into(func(c *Config) *time.Duration { return &c.DrainTimeout }, between(0, DrainTimeoutMax))},
@@ -142,7 +144,7 @@ func keys() []key {
 		{name: "retention", set: into(func(c *Config) *time.Duration { return &c.Retention }, zeroOr(between(RetentionShortest, RetentionLongest)))},
 		{name: "otlp-endpoint", set: into(func(c *Config) **url.URL { return &c.Traces.Endpoint }, parseEndpoint)},
 		{name: "trace-sample", set: into(func(c *Config) *float64 { return &c.Traces.Sample }, parseShare)},
-		{name: "smtp", secret: true, set: into(func(c *Config) **MailServer { return &c.Mail.Server }, parseMailServer)},
+		{name: "smtp", secret: true, file: true, set: into(func(c *Config) **MailServer { return &c.Mail.Server }, parseMailServer)},
 		{name: "smtp-from", set: into(func(c *Config) *mail.Address { return &c.Mail.From }, parseMailFrom)},
 		{name: "metrics-webhooks", set: into(func(c *Config) *int { return &c.Metrics.Webhooks }, number(0, MetricsWebhooksMax))},
 		{name: "notice-quiet", set: into(func(c *Config) *time.Duration { return &c.NoticeQuiet }, between(hook.NoticeQuietShortest, hook.NoticeQuietLongest))},
@@ -155,6 +157,8 @@ type Key struct {
 	Name string
 	// Env is the variable in the environment.
 	Env string
+	// FileEnv is the variable that names a file with the value; empty where there is none.
+	FileEnv string
 	// Doc is the text of the default file about the key, in one line per paragraph line.
 	Doc string
 	// Default is the default as the default file writes it.
@@ -173,6 +177,9 @@ func Keys() []Key {
 	for i, k := range table {
 		s := stanzas[k.name]
 		out[i] = Key{Name: k.name, Env: envName(k.name), Doc: s.doc, Default: s.value, List: k.list, Secret: k.secret}
+		if k.file {
+			out[i].FileEnv = out[i].Env + fileSuffix
+		}
 	}
 	return out
 }

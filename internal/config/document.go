@@ -66,6 +66,9 @@ func Markdown() string {
 	}
 	for _, k := range Keys() {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n", k.Name, k.Doc)
+		if k.FileEnv != "" {
+			fmt.Fprintf(&b, "\n`%s` may name a file that holds the value in one line, in place of `%s`.\n", k.FileEnv, k.Env)
+		}
 		if k.List {
 			b.WriteString("\nIn the flag and the variable, commas stand between the entries; the file takes a YAML list too.\n")
 		}

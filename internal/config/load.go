@@ -34,7 +34,11 @@ func Load(s Sources) (*Config, error) {
 	}
 	c := new(Config)
 	for _, k := range Keys() {
-		value := s.pick(k, file)
+		value, err := s.pick(k, file)
+		if err != nil {
+			problems = append(problems, Problem{Key: k.Name, Origin: value.origin, Message: err.Error()})
+			continue
+		}
 		if err := k.row().set(c, value.text); err != nil {
 			message := err.Error()
 			if !k.Secret && value.text != "" {
@@ -59,17 +63,20 @@ func Load(s Sources) (*Config, error) {
 
 // pick returns the text that is in force: the first that is not empty, for in a unit file or a chart an empty variable
 // stands for one that is not set.
-func (s Sources) pick(k Key, file map[string]given) given {
+func (s Sources) pick(k Key, file map[string]given) (given, error) {
 	if text, ok := s.Flag(k.Name); ok && text != "" {
-		return given{text, "flag --" + k.Name}
+		return given{text, "flag --" + k.Name}, nil
+	}
+	if value, ok, err := s.fromFile(k); ok {
+		return value, err
 	}
 	if text, ok := s.Env(k.Env); ok && text != "" {
-		return given{text, "environment " + k.Env}
+		return given{text, "environment " + k.Env}, nil
 	}
 	if value := file[k.Name]; value.text != "" {
-		return value
+		return value, nil
 	}
-	return given{k.Default, "default"}
+	return given{k.Default, "default"}, nil
 }
 
 // row returns the key's row of the table.
