@@ -46,6 +46,8 @@ type valueSet struct {
 	values string
 	// secrets are the Secrets that its user has made before, with their entries.
 	secrets map[string][]string
+	// configs are the ConfigMaps that its user has made before, with their entries.
+	configs map[string][]string
 	// found are the Secrets that an upgrade finds in the cluster, with their encoded entries.
 	found map[string]map[string]any
 	// kinds are the kinds of objects that it has to make, beside those that every set makes.
@@ -64,8 +66,9 @@ func everySet() []valueSet {
 			values: `
 adminKey: {existingSecret: keys, secretKey: admin}
 masterKeyset: {existingSecret: master, secretKey: keyset.json}
+egressProxy: {existingSecret: proxy, secretKey: address}
 database: {existingSecret: db, secretKey: dsn}`,
-			secrets: map[string][]string{"keys": {"admin"}, "db": {"dsn"}, "master": {"keyset.json"}},
+			secrets: map[string][]string{"keys": {"admin"}, "db": {"dsn"}, "master": {"keyset.json"}, "proxy": {"address"}},
 			kinds:   []string{"ServiceAccount", "PodDisruptionBudget"},
 		},
 		{
@@ -94,6 +97,29 @@ ingress:
 		{
 			name: "monitoring", values: `serviceMonitor: {enabled: true, labels: {release: prometheus}}`,
 			secrets: database(), kinds: []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget", "ServiceMonitor"},
+		},
+		{
+			name: "a certificate and tokens",
+			values: `
+tls: {existingSecret: hooks-tls}
+service: {port: 443}
+serviceMonitor: {enabled: true}
+config: {oidc: {issuer: "https://login.example/realms/main", audience: hookswitch, caConfigMap: authority}}`,
+			secrets: map[string][]string{"hookswitch-database": {"url"}, "hooks-tls": {"tls.crt", "tls.key", "ca.crt"}},
+			configs: map[string][]string{"authority": {"ca.crt"}},
+			kinds:   []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget", "ServiceMonitor"},
+		},
+		{
+			name: "an operators' port",
+			values: `
+tls: {existingSecret: hooks-tls, certKey: chain.pem, keyKey: key.pem, caKey: ""}
+operations: {enabled: true, from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}, podSelector: {matchLabels: {app.kubernetes.io/name: prometheus}}}]}
+ingress: {enabled: true, hosts: [hooks.example]}
+service: {type: LoadBalancer}
+serviceMonitor: {enabled: true}
+prometheusRule: {enabled: true, labels: {release: prometheus}}`,
+			secrets: map[string][]string{"hookswitch-database": {"url"}, "hooks-tls": {"chain.pem", "key.pem"}},
+			kinds:   []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget", "Ingress", "Service", "ServiceMonitor", "PrometheusRule", "NetworkPolicy"},
 		},
 		{
 			name: "closed ingress and egress",
@@ -140,10 +166,11 @@ priorityClassName: high
 nodeSelector: {disk: ssd}
 tolerations: [{key: dedicated, operator: Exists}]
 affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: a, operator: Exists}]}]}}}
+prometheusRule: {enabled: true}
 extraEnv: [{name: SSL_CERT_DIR, value: /etc/authority}]
 extraVolumes: [{name: authority, configMap: {name: authority, optional: true}}]
 extraVolumeMounts: [{name: authority, mountPath: /etc/authority, readOnly: true}]`,
-			secrets: database(), kinds: []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget"},
+			secrets: database(), configs: map[string][]string{"authority": {}}, kinds: []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget", "PrometheusRule"},
 		},
 	}
 }
@@ -190,6 +217,12 @@ func TestBadValuesAreRefused(t *testing.T) {
 		{"a digest that is none", `image: {digest: latest}`, "digest"},
 		{"an ingress without a host", `ingress: {enabled: true}`, "ingress.hosts"},
 		{"fewer at most than at least", `autoscaling: {enabled: true, minReplicas: 5, maxReplicas: 4}`, "minReplicas"},
+		{"an operators' port for everybody", `operations: {enabled: true}`, "operations.from"},
+		{"an operators' port for whoever is selected by nothing", `operations: {enabled: true, from: [{}]}`, "operations/from"},
+		{"an operators' port on the first port", `operations: {enabled: true, port: 8480, from: [{podSelector: {}}]}`, "operations/port"},
+		{"an issuer without an audience", `config: {oidc: {issuer: "https://login.example"}}`, "config.oidc.audience"},
+		{"an issuer in plain HTTP", `config: {oidc: {issuer: "http://login.example", audience: a}}`, "issuer"},
+		{"no requests at all", `config: {requestsMax: 0}`, "requestsMax"},
 		{"a budget of nonsense", `podDisruptionBudget: {maxUnavailable: some}`, "maxUnavailable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -163,6 +164,9 @@ func (r *release) checkReferences(out *problems) {
 	for _, o := range each[*core.ConfigMap](r) {
 		configs[o.Name] = true
 	}
+	for _, p := range r.pods() {
+		p.checkVolumes(out, secrets, r.set.configs)
+	}
 	accounts := map[string]bool{"default": true}
 	for _, o := range each[*core.ServiceAccount](r) {
 		accounts[o.Name] = true
@@ -192,11 +196,14 @@ func (r *release) checkReferences(out *problems) {
 	}
 	for _, o := range each[*monitoring.ServiceMonitor](r) {
 		for _, e := range o.Spec.Endpoints {
-			if e.Authorization == nil || e.Authorization.Credentials == nil {
-				out.add("ServiceMonitor: /metrics asks for a key")
-				continue
+			if e.TLSConfig != nil && e.TLSConfig.CA.Secret != nil {
+				hasSecret("ServiceMonitor", e.TLSConfig.CA.Secret)
 			}
-			hasSecret("ServiceMonitor", e.Authorization.Credentials)
+			if open := e.Port == "operations"; open != (e.Authorization == nil || e.Authorization.Credentials == nil) {
+				out.add("ServiceMonitor: /metrics asks for a key, but at the operators' port")
+			} else if !open {
+				hasSecret("ServiceMonitor", e.Authorization.Credentials)
+			}
 		}
 	}
 }
@@ -231,11 +238,18 @@ func (r *release) checkPorts(out *problems) {
 	}
 	for _, o := range each[*monitoring.ServiceMonitor](r) {
 		selector, err := meta.LabelSelectorAsSelector(&o.Spec.Selector)
-		if err != nil || !selector.Matches(labels.Set(services[r.node().Name].Labels)) {
-			out.add("ServiceMonitor: does not select the nodes' Service")
+		var found []string
+		for name, s := range services {
+			if err == nil && selector.Matches(labels.Set(s.Labels)) {
+				found = append(found, name)
+			}
+		}
+		if len(found) != 1 {
+			out.add("ServiceMonitor: selects the Services %v, want one", found)
+			continue
 		}
 		for _, e := range o.Spec.Endpoints {
-			hasPort("ServiceMonitor", r.node().Name, e.Port)
+			hasPort("ServiceMonitor", found[0], e.Port)
 			if e.Path != "/metrics" {
 				out.add("ServiceMonitor: reads %s", e.Path)
 			}
@@ -314,7 +328,7 @@ func asJSON(v any) string {
 
 // secretVariables are those that are secret, wherever they stand: the database's URL holds a password.
 func secretVariables() []string {
-	return []string{"HOOKSWITCH_ADMIN_KEY", "HOOKSWITCH_MASTER_KEYSET", "HOOKSWITCH_DATABASE", "POSTGRES_PASSWORD"}
+	return []string{"HOOKSWITCH_ADMIN_KEY", "HOOKSWITCH_MASTER_KEYSET", "HOOKSWITCH_DATABASE", "HOOKSWITCH_EGRESS_PROXY", "HOOKSWITCH_SMTP", "POSTGRES_PASSWORD"}
 }
 
 // checkSecurity shows that the pods are what Kubernetes' Pod Security Standards call restricted, and more: a root filesystem that
@@ -413,31 +427,34 @@ func (r *release) checkNode(out *problems) {
 			out.add("ConfigMap: %s is no key of the configuration", name)
 		}
 	}
-	environment["HOOKSWITCH_ADMIN_KEY"], environment["HOOKSWITCH_DATABASE"] = "", ""
 	for _, e := range c.Env {
-		delete(environment, e.Name) // set beside the ConfigMap
-		if e.Name == "HOOKSWITCH_ADMIN_KEY" || e.Name == "HOOKSWITCH_DATABASE" {
-			continue
-		}
-		if strings.HasPrefix(e.Name, "HOOKSWITCH_") {
+		if _, twice := environment[e.Name]; twice {
 			out.add("%s is set twice", e.Name)
 		}
 	}
-	for _, name := range []string{"HOOKSWITCH_ADMIN_KEY", "HOOKSWITCH_DATABASE"} {
-		if _, missing := environment[name]; missing {
+	for _, name := range []string{"HOOKSWITCH_ADMIN_KEY_FILE", "HOOKSWITCH_DATABASE_FILE", "HOOKSWITCH_MASTER_KEYSET_FILE"} {
+		if environment[name] == "" {
 			out.add("the nodes do not get %s", name)
 		}
 	}
+	checkFiles(out, r.pods()[0], environment)
 	if u, err := url.Parse(environment["HOOKSWITCH_PUBLIC_URL"]); err != nil || u.Host == "" || strings.HasSuffix(u.Path, "/") {
 		out.add("HOOKSWITCH_PUBLIC_URL is %q", environment["HOOKSWITCH_PUBLIC_URL"])
 	}
-	if !slices.ContainsFunc(c.Ports, func(p core.ContainerPort) bool {
-		return environment["HOOKSWITCH_LISTEN"] == fmt.Sprintf(":%d", p.ContainerPort)
-	}) {
-		out.add("the container's port is not the one that is listened on")
+	ports := map[string]string{"http": environment["HOOKSWITCH_LISTEN"], "operations": environment["HOOKSWITCH_OPERATIONS_LISTEN"]}
+	for _, p := range c.Ports {
+		if ports[p.Name] != fmt.Sprintf(":%d", p.ContainerPort) {
+			out.add("the container's port %s is not the one that is listened on", p.Name)
+		}
+		delete(ports, p.Name)
+	}
+	for name, address := range ports {
+		if address != "" {
+			out.add("the container has no port %s for what is listened on", name)
+		}
 	}
 	checkGrace(out, d.Spec.Template.Spec, environment["HOOKSWITCH_DRAIN_TIMEOUT"])
-	checkProbes(out, c)
+	checkProbes(out, c, environment)
 }
 
 // checkGrace shows that the pause before the end and the whole drain fit into the grace period.
@@ -455,7 +472,14 @@ func checkGrace(out *problems, spec core.PodSpec, drainTimeout string) {
 	}
 }
 
-func checkProbes(out *problems, c core.Container) {
+func checkProbes(out *problems, c core.Container, environment map[string]string) {
+	port, scheme := "http", core.URISchemeHTTP
+	switch {
+	case environment["HOOKSWITCH_OPERATIONS_LISTEN"] != "":
+		port = "operations" // which callers cannot fill, and which is never TLS
+	case environment["HOOKSWITCH_TLS_CERT"] != "":
+		scheme = core.URISchemeHTTPS
+	}
 	for _, probe := range []struct {
 		name, path string
 		probe      *core.Probe
@@ -464,8 +488,10 @@ func checkProbes(out *problems, c core.Container) {
 		{"livenessProbe", "/healthz", c.LivenessProbe},
 		{"readinessProbe", "/readyz", c.ReadinessProbe},
 	} {
-		if probe.probe == nil || probe.probe.HTTPGet == nil || probe.probe.HTTPGet.Path != probe.path || probe.probe.HTTPGet.Port.String() != "http" {
-			out.add("%s does not ask for %s", probe.name, probe.path)
+		if probe.probe == nil || probe.probe.HTTPGet == nil || probe.probe.HTTPGet.Path != probe.path || probe.probe.HTTPGet.Port.String() != port {
+			out.add("%s does not ask for %s at the port %s", probe.name, probe.path, port)
+		} else if got := cmp.Or(probe.probe.HTTPGet.Scheme, core.URISchemeHTTP); got != scheme {
+			out.add("%s asks by %s, want %s", probe.name, got, scheme)
 		}
 	}
 	// /readyz waits for the store for up to 2 s (readyWaitMax in internal/api).

@@ -67,10 +67,32 @@ app.kubernetes.io/component: postgresql
 {{- .Values.config.publicUrl }}
 {{- else if .Values.ingress.enabled }}
 {{- printf "%s://%s" (ternary "https" "http" (gt (len .Values.ingress.tls) 0)) (first .Values.ingress.hosts) }}
-{{- else if eq (int .Values.service.port) 80 }}
-{{- printf "http://%s.%s.svc" (include "hookswitch.fullname" .) .Release.Namespace }}
 {{- else }}
-{{- printf "http://%s.%s.svc:%d" (include "hookswitch.fullname" .) .Release.Namespace (int .Values.service.port) }}
+{{- include "hookswitch.serviceUrl" . }}
+{{- end }}
+{{- end }}
+
+{{/* How the nodes are reached from within the cluster; the host is a name that a certificate of theirs has to hold. */}}
+{{- define "hookswitch.serviceHost" -}}
+{{- printf "%s.%s.svc" (include "hookswitch.fullname" .) .Release.Namespace }}
+{{- end }}
+
+{{- define "hookswitch.serviceUrl" -}}
+{{- $scheme := ternary "https" "http" (ne .Values.tls.existingSecret "") }}
+{{- $usual := ternary 443 80 (eq $scheme "https") }}
+{{- printf "%s://%s" $scheme (include "hookswitch.serviceHost" .) }}
+{{- if ne (int .Values.service.port) $usual }}{{ printf ":%d" (int .Values.service.port) }}{{ end }}
+{{- end }}
+
+{{/* Where a probe asks: at the operators' port, which callers cannot fill, where there is one. */}}
+{{- define "hookswitch.probe.port" -}}
+{{- if .Values.operations.enabled -}}
+port: operations
+{{- else -}}
+port: http
+{{- if .Values.tls.existingSecret }}
+scheme: HTTPS
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -95,13 +117,13 @@ app.kubernetes.io/component: postgresql
 {{- ternary "url" .Values.database.secretKey .Values.postgresql.enabled }}
 {{- end }}
 
-{{/* The key in the environment of whoever needs it. */}}
-{{- define "hookswitch.adminKey.env" -}}
-- name: HOOKSWITCH_ADMIN_KEY
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "hookswitch.adminKey.secretName" . }}
-      key: {{ .Values.adminKey.secretKey }}
+{{/* The admin key as a file of whoever needs it. */}}
+{{- define "hookswitch.adminKey.source" -}}
+- secret:
+    name: {{ include "hookswitch.adminKey.secretName" . }}
+    items:
+      - key: {{ .Values.adminKey.secretKey }}
+        path: admin-key
 {{- end }}
 
 {{/* What no container of ours may do. */}}
