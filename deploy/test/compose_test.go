@@ -57,6 +57,7 @@ func TestCompose(t *testing.T) {
 		{"no volume", "      - postgres:/var/lib/postgresql/data\n", "      - /var/lib/postgresql/data\n", "volume"},
 		{"a root filesystem that can be written", "  read_only: true\n", "", "read_only"},
 		{"root", `  user: "65532:65532"`, `  user: "0:0"`, "user"},
+		{"a balancer that is one caller", `HOOKSWITCH_CONNECTIONS_PER_ADDRESS_MAX: "4096"`, `HOOKSWITCH_CONNECTIONS_PER_ADDRESS_MAX: "100"`, "balancer's address"},
 		{"a database that all reach", "networks: [store]", "networks: [store, front]", "networks"},
 	} {
 		t.Run("detects "+c.name, func(t *testing.T) {
@@ -215,6 +216,9 @@ func checkComposeNode(out *problems, s types.ServiceConfig, env map[string]strin
 	}
 	if got := get("HOOKSWITCH_LISTEN"); got != ":8480" {
 		out.add("%s: listens on %s, the balancer asks 8480", s.Name, got)
+	}
+	if got := get("HOOKSWITCH_CONNECTIONS_PER_ADDRESS_MAX"); got != "4096" { // the default of connections-max
+		out.add("%s: takes %q connections of the balancer's address", s.Name, got)
 	}
 	drain, err := time.ParseDuration(get("HOOKSWITCH_DRAIN_TIMEOUT"))
 	if err != nil || s.StopGracePeriod == nil || time.Duration(*s.StopGracePeriod) <= drain {

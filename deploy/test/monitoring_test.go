@@ -137,6 +137,30 @@ func TestDocumentedScrape(t *testing.T) {
 	}
 }
 
+// What prometheus.yml has as comments are configurations, too: without a key by the operators' address, and by https.
+func TestOtherWaysToScrape(t *testing.T) {
+	t.Parallel()
+	before, rest, _ := strings.Cut(read(t, "../prometheus/"+configFile), "  - job_name: hookswitch\n")
+	job, other, _ := strings.Cut(rest, "\n\n")
+	open, https, found := strings.Cut(other, "\n\n")
+	uncomment := func(text string) string {
+		_, text, _ = strings.Cut(text, "\n") // what it is for
+		return regexp.MustCompile(`(?m)^  # `).ReplaceAllString(text, "  ")
+	}
+	for name, text := range map[string]string{
+		"operators' address": before + uncomment(open),
+		"https":              before + "  - job_name: hookswitch\n" + job + "\n" + uncomment(https),
+	} {
+		folder := written(t, map[string]string{configFile: text, rulesFile: read(t, "../prometheus/"+rulesFile), "admin.key": "x", "ca.crt": "x"})
+		if p := promtool(t, "check", "config", "--syntax-only", filepath.Join(folder, configFile)); p != "" || !found || strings.Count(text, "job_name") != 1 {
+			t.Errorf("%s: %s\n%s", name, p, text)
+		}
+	}
+	if strings.Contains(open, "authorization") || !strings.Contains(https, "scheme: https") {
+		t.Error("the comments say something else")
+	}
+}
+
 // rule is one rule of the file.
 type rule struct {
 	Record, Alert, Expr string

@@ -165,6 +165,15 @@ func TestUpgradeKeepsWhatWasMade(t *testing.T) {
 	}
 }
 
+// An upgrade that looks for the keyset under another name makes no new one in its place: that would be the end of the old one.
+func TestUpgradeReplacesNoKeyset(t *testing.T) {
+	found := map[string]map[string]any{"prod-hookswitch-keyset": {"master.keyset": "e30="}}
+	_, err := render(chartFolder, valueSet{values: `masterKeyset: {secretKey: other}`, found: found})
+	if err == nil || !strings.Contains(err.Error(), "prod-hookswitch-keyset has no entry other") {
+		t.Errorf("got %v, want an error that names the Secret and the entry", err)
+	}
+}
+
 // The notes tell what is still to be done.
 func TestNotes(t *testing.T) {
 	for _, c := range []struct{ name, values, want string }{
