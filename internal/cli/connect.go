@@ -23,8 +23,10 @@ const (
 	serverEnv   = "HOOKSWITCH_SERVER"
 	keyEnv      = "HOOKSWITCH_API_KEY"
 	adminKeyEnv = "HOOKSWITCH_ADMIN_KEY"
-	tokenEnv    = "HOOKSWITCH_TOKEN"
-	centerEnv   = "HOOKSWITCH_CONTACT_CENTER"
+	// adminKeyFileEnv names the file that a server takes its admin key from.
+	adminKeyFileEnv = adminKeyEnv + "_FILE"
+	tokenEnv        = "HOOKSWITCH_TOKEN"
+	centerEnv       = "HOOKSWITCH_CONTACT_CENTER"
 	// requestTimeout bounds one request of a client command; a test of a webhook takes up to a minute on the server.
 	requestTimeout = 90 * time.Second
 	// answerBytesMax bounds an answer that is read.
@@ -96,6 +98,11 @@ func (c *connection) credential() (credential, error) {
 	}
 	if text := firstOf(c.app.env(keyEnv), c.app.env(adminKeyEnv)); text != "" {
 		return credential{key: text}, nil
+	}
+	// As in the chart's pods, where `kubectl exec` then needs no key.
+	if path := c.app.env(adminKeyFileEnv); path != "" {
+		text, err := c.app.readLine(adminKeyFileEnv, path)
+		return credential{key: text}, err
 	}
 	return credential{}, errNoKey
 }
