@@ -78,7 +78,7 @@ func (s *Server) listAudit(ctx context.Context, in *listAuditInput) (*answer, er
 	center := in.center
 	if in.Scope == scopeServer {
 		if !installationAdmin(&in.by) {
-			return nil, newProblem(http.StatusForbidden, "the scope server is for an admin key")
+			return nil, newProblem(http.StatusForbidden, "the scope server is for an admin key, or a token with the contact centre * and the permission admin")
 		}
 		center = hook.ContactCenter{Number: serverCenter}
 	}

@@ -17,6 +17,8 @@ import (
 const (
 	headerKey    = "X-Api-Key"
 	headerCenter = "X-Ccid"
+	// headerAuthorization may carry a key or a token.
+	headerAuthorization = "Authorization"
 	// keyBytesMax bounds the text of a key before it is hashed.
 	keyBytesMax = 1_024
 )
@@ -80,6 +82,7 @@ func mayRead(by *hook.Caller) []interaction.MediaType {
 func (s *Server) admit(r *row) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		c := callOf(ctx)
+		c.row = r
 		if err := s.authorise(c, r); err != nil {
 			c.send(nil, err)
 			return
@@ -90,16 +93,14 @@ func (s *Server) admit(r *row) func(huma.Context, func(huma.Context)) {
 
 // authorise finds who calls, whether that may, and the contact centre that the call is about.
 func (s *Server) authorise(c *call, r *row) (err error) {
+	if err := singular(c.r.Header); err != nil {
+		return err
+	}
 	if c.by, err = s.caller(c.r); err != nil {
 		return err
 	}
-	switch {
-	case r.access == forInstallation && !installationAdmin(&c.by):
-		return newProblem(http.StatusForbidden, "this is for an admin key")
-	case !permits(&c.by, r.permission()):
-		return newProblem(http.StatusForbidden, "the key lacks the permission "+string(r.needs))
-	case r.access == forInstallation:
-		return nil
+	if err := r.refuses(&c.by); err != nil || r.access == forInstallation {
+		return err
 	}
 	named := hook.ContactCenterID(c.r.Header.Get(headerCenter))
 	switch {
@@ -118,6 +119,29 @@ func (s *Server) authorise(c *call, r *row) (err error) {
 	return nil
 }
 
+// singular refuses a request that says twice who calls or for which contact centre: another program on its way may have looked at the
+// other one.
+func singular(h http.Header) error {
+	for _, name := range [...]string{headerKey, headerAuthorization, headerCenter} {
+		if len(h[name]) > 1 {
+			return newProblem(http.StatusBadRequest, "the header "+strings.ToLower(name)+" is given more than once")
+		}
+	}
+	return nil
+}
+
+// refuses is why a caller may not call the route in any contact centre, or nothing.
+func (r *row) refuses(by *hook.Caller) error {
+	switch {
+	case r.access == forInstallation && !installationAdmin(by):
+		return newProblem(http.StatusForbidden, "this is for an admin key, or a token with the contact centre * and the permission admin")
+	case !permits(by, r.permission()):
+		return newProblem(http.StatusForbidden, "the key or token lacks the permission "+string(r.needs))
+	default:
+		return nil
+	}
+}
+
 // installationAdmin reports whether a caller may administer the installation.
 func installationAdmin(by *hook.Caller) bool { return by.Center == 0 && by.May(hook.PermitAdmin) }
 
@@ -132,10 +156,7 @@ func (s *Server) caller(r *http.Request) (hook.Caller, error) {
 		s.callers.failures.count(failureMissing)
 		return hook.Caller{}, unauthorised("a key is needed: send it in x-api-key or as Authorization: Bearer")
 	}
-	if len(text) > keyBytesMax {
-		text = text[:keyBytesMax] // no key is so long; it is looked for as any other
-	}
-	now, proof := s.clock(), hook.ProofOf(text)
+	now, proof := s.clock(), proofOf(text)
 	by, err := s.store.CallerOf(proof, now)
 	if err == nil {
 		return by, nil
@@ -148,6 +169,9 @@ func (s *Server) caller(r *http.Request) (hook.Caller, error) {
 	}
 	return hook.Caller{}, s.refused(err)
 }
+
+// proofOf makes the proof of a text, of which a part does when it is longer than any key: it is looked for as any other.
+func proofOf(text string) hook.KeyProof { return hook.ProofOf(text[:min(len(text), keyBytesMax)]) }
 
 // refused is the answer to a key that opens nothing. Only who has shown its right text is told more than that.
 func (s *Server) refused(err error) *Problem {
@@ -166,17 +190,17 @@ func (s *Server) refused(err error) *Problem {
 
 func tooManyFailures(wait time.Duration) *Problem {
 	seconds := int((wait + time.Second - 1) / time.Second)
-	return newProblem(http.StatusTooManyRequests, "too many wrong keys came from this address; a right one is always let in").
+	return newProblem(http.StatusTooManyRequests, "too many wrong keys or tokens came from this address; a right key is always let in").
 		with("Retry-After", fmt.Sprint(seconds))
 }
 
 func (s *Server) speakForOwn(c *call, own hook.ContactCenterNumber, named hook.ContactCenterID) error {
 	center, ok := s.centerByNumber(own)
 	if !ok {
-		return unauthorised("the key's contact centre does not exist")
+		return unauthorised("the contact centre of the key or token does not exist")
 	}
 	if named != "" && named != center.ID {
-		return newProblem(http.StatusForbidden, "the key belongs to another contact centre than x-ccid names")
+		return newProblem(http.StatusForbidden, "the key or token belongs to another contact centre than x-ccid names")
 	}
 	c.center = center
 	return nil
@@ -209,7 +233,7 @@ func keyText(h http.Header) string {
 	if key := h.Get(headerKey); key != "" {
 		return key
 	}
-	scheme, token, ok := strings.Cut(h.Get("Authorization"), " ")
+	scheme, token, ok := strings.Cut(h.Get(headerAuthorization), " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") { // a scheme has no case (RFC 9110, section 11.1)
 		return ""
 	}

@@ -32,6 +32,8 @@ type call struct {
 	r      *http.Request
 	now    time.Time
 	center hook.ContactCenter
+	// row is the route's, on those that are not open.
+	row *row
 	// by is who makes the call, on routes that are not open.
 	by hook.Caller
 	// key is the Idempotency-Key, or empty.
@@ -187,6 +189,9 @@ func (q *request) read(ctx huma.Context, dst any, meaning func() []hook.FieldErr
 	}
 	q.giveUpPlace() // a body may dribble, and nobody else waits for that
 	if q.refused = q.readBody(sh); q.refused == nil {
+		q.refused = q.renewLate() // who dribbles a body keeps no door open
+	}
+	if q.refused == nil {
 		q.refused = q.enter()
 	}
 	if q.refused == nil {
@@ -287,6 +292,11 @@ func onceSecret[T any](c *call, answered func(T) (*answer, error)) *store.Once[T
 	o := once(c, answered)
 	if o != nil {
 		o.Secret = true
+		// Who repeats a request must be who made it: the answer is shown to nobody else.
+		h := sha256.New()
+		h.Write(o.Fingerprint[:])
+		h.Write([]byte(c.by.Actor))
+		o.Fingerprint = [sha256.Size]byte(h.Sum(nil))
 	}
 	return o
 }

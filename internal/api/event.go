@@ -143,6 +143,9 @@ func (s *Server) waitForEvents(ctx context.Context, in *listEventsInput) ([]stor
 			return nil, "", err
 		}
 	}
+	if err := in.renew(); err != nil { // who waited may have been ended meanwhile
+		return nil, "", err
+	}
 	return found, next, nil
 }
 
@@ -179,7 +182,8 @@ func (w *waits) until(ctx context.Context, arrived <-chan struct{}, over <-chan 
 	}
 }
 
-// streamEvents answers with server-sent events (WHATWG HTML, section 9.2) until the caller goes or the server drains.
+// streamEvents answers with server-sent events (WHATWG HTML, section 9.2) until the caller goes, or may read them no more, or the server
+// drains.
 func (s *Server) streamEvents(ctx context.Context, in *listEventsInput) (*answer, error) {
 	after, parameter := in.After, "query.after"
 	if in.LastEventID != "" {
@@ -241,6 +245,9 @@ func (st *stream) run(ctx context.Context, found []store.EventRecord, next strin
 		return err
 	}
 	for {
+		if st.renew() != nil { // it comes back and is told why
+			return nil
+		}
 		if err := st.write(found); err != nil {
 			return err
 		}

@@ -16,6 +16,9 @@ const (
 	// failuresBurst is how many wrong keys an address may show at once, and failuresPerSecond how many after that.
 	failuresBurst     = 10
 	failuresPerSecond = 1
+	// examinedPerSecond is how many tokens that nobody knows are examined for an address beyond that, each of which costs the verification
+	// of a signature: a good one is not kept out for long by the bad ones of its address.
+	examinedPerSecond = 20
 	// failureAddressesMax is of how many addresses the limit knows; the one that was longest without a failure is forgotten first.
 	failureAddressesMax = 4_096
 	// failureLogEvery is how long after a line about an address there is no other.
@@ -48,6 +51,7 @@ type failures struct {
 type failing struct {
 	from    netip.Prefix
 	limit   *rate.Limiter
+	tokens  *rate.Limiter // those that are examined beyond the limit
 	logged  time.Time
 	counted int // failures since that line
 }
@@ -75,16 +79,35 @@ func (f *failures) take(address string, now time.Time) (wait time.Duration) {
 	if told {
 		a.logged, a.counted = now, 0
 	}
-	if r := a.limit.ReserveN(now, 1); r.DelayFrom(now) > 0 {
-		wait = r.DelayFrom(now)
-		r.CancelAt(now) // who is refused has not been served, and waits no longer for it
-	}
+	wait = waitFor(a.limit, now)
 	f.mu.Unlock()
 	if told {
 		f.log.Warn("somebody shows keys that are not valid", "address", from.String(), "failures", failed)
 	}
 	if wait > 0 {
 		f.count(failureLimited)
+	}
+	return wait
+}
+
+// examine returns how long an address must wait before a token of it is examined; zero, as for all that keep the limit, means not at all.
+func (f *failures) examine(address string, now time.Time) (wait time.Duration) {
+	f.mu.Lock()
+	if e, ok := f.known[networkOf(address)]; ok && valueOf(e).limit.TokensAt(now) < 1 {
+		wait = waitFor(valueOf(e).tokens, now)
+	}
+	f.mu.Unlock()
+	if wait > 0 {
+		f.count(failureLimited)
+	}
+	return wait
+}
+
+// waitFor takes one from a limiter, or returns how long to wait for it.
+func waitFor(l *rate.Limiter, now time.Time) (wait time.Duration) {
+	r := l.ReserveN(now, 1)
+	if wait = r.DelayFrom(now); wait > 0 {
+		r.CancelAt(now) // who is refused has not been served, and waits no longer for it
 	}
 	return wait
 }
@@ -100,7 +123,7 @@ func (f *failures) find(from netip.Prefix) *failing {
 		delete(f.known, valueOf(oldest).from)
 		f.recent.Remove(oldest)
 	}
-	a := &failing{from: from, limit: rate.NewLimiter(failuresPerSecond, failuresBurst)}
+	a := &failing{from: from, limit: rate.NewLimiter(failuresPerSecond, failuresBurst), tokens: rate.NewLimiter(examinedPerSecond, examinedPerSecond)}
 	f.known[from] = f.recent.PushFront(a)
 	return a
 }

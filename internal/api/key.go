@@ -179,7 +179,7 @@ func rowCreateKey() row {
 
 func (s *Server) createKey(ctx context.Context, in *createKeyInput) (*answer, error) {
 	if in.key.Admin() && !installationAdmin(&in.by) {
-		return nil, newProblem(http.StatusForbidden, "only an admin key can make an admin key")
+		return nil, newProblem(http.StatusForbidden, "only an admin key, or a token with the contact centre * and the permission admin, can make an admin key")
 	}
 	id, err := s.newID(in.now)
 	if err != nil {
@@ -220,7 +220,7 @@ func (s *Server) listKeys(_ context.Context, in *listKeysInput) (*answer, error)
 	center := in.center.Number
 	if in.Scope == KeyScope(scopeServer) {
 		if !installationAdmin(&in.by) {
-			return nil, newProblem(http.StatusForbidden, "the scope server is for an admin key")
+			return nil, newProblem(http.StatusForbidden, "the scope server is for an admin key, or a token with the contact centre * and the permission admin")
 		}
 		center = serverCenter
 	}

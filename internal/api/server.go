@@ -46,8 +46,8 @@ type Options struct {
 	// TraceOf finds the trace that a request belongs to in its headers; nil means that nobody traces.
 	TraceOf func(http.Header) hook.Trace
 	// Token finds who a bearer token shows: its errors are those of package hook (TokenError, UnjudgedError). nil means that no tokens
-	// are taken.
-	Token func(ctx context.Context, token string) (hook.Caller, error)
+	// are taken. first, where it is not nil, is asked before a token that is not known is examined, and its error is returned.
+	Token func(ctx context.Context, token string, first func() error) (hook.Caller, error)
 	// RequestsMax bounds the requests that are worked on at a time, those that wait for events aside; zero means RequestsDefault.
 	RequestsMax int
 	// PublicURL is the base of every selfUri, without a trailing slash; the store's must be the same.
@@ -99,7 +99,7 @@ type checks struct {
 	url   func(*url.URL) error
 	lease func(*hook.Settings) error
 	trace func(http.Header) hook.Trace
-	token func(context.Context, string) (hook.Caller, error)
+	token func(context.Context, string, func() error) (hook.Caller, error)
 }
 
 // waits is what requests share: those that wait for events and, in load, those that are worked on.

@@ -23,9 +23,15 @@ func (s *Server) tokenText(h http.Header) string {
 	return ""
 }
 
-// callerByToken finds who a token shows. A good one is let in whatever else came from its address; bad ones are limited like wrong keys.
+// callerByToken finds who a token shows. Bad ones are limited like wrong keys. A good one is let in whatever else came from its address: at
+// once where it is known, else as one of those that are examined for an address beyond its limit.
 func (s *Server) callerByToken(r *http.Request, token string) (hook.Caller, error) {
-	by, err := s.checks.token(r.Context(), token)
+	by, err := s.checks.token(r.Context(), token, func() error {
+		if wait := s.callers.failures.examine(r.RemoteAddr, s.clock()); wait > 0 {
+			return tooManyFailures(wait)
+		}
+		return nil
+	})
 	if _, bad := errors.AsType[*hook.TokenError](err); bad {
 		if wait := s.callers.failures.take(r.RemoteAddr, s.clock()); wait > 0 {
 			return hook.Caller{}, tooManyFailures(wait)

@@ -20,7 +20,7 @@ const (
 )
 
 func takeTokens(o *api.Options) {
-	o.Token = func(_ context.Context, token string) (hook.Caller, error) {
+	o.Token = func(_ context.Context, token string, _ func() error) (hook.Caller, error) {
 		switch token {
 		case goodToken:
 			return hook.Caller{Center: 1, Permissions: []hook.Permission{hook.PermitAdmin}, Actor: "oidc good"}, nil

@@ -117,7 +117,7 @@ func TestClaimMapping(t *testing.T) {
 			roles = strings.Join(named, " ")
 		}
 		caller, err := b.verifier.Verify(t.Context(), oidctest.SignIDToken(ec, "ec", oidc.ES256,
-			b.claims(map[string]any{"x": map[string]any{"ccid": center, "y": map[string]any{"roles": roles}}})))
+			b.claims(map[string]any{"x": map[string]any{"ccid": center, "y": map[string]any{"roles": roles}}})), nil)
 		text, _ := center.(string)
 		number, good := map[string]hook.ContactCenterNumber{"north": 2, "default": 1, "*": 0}[text]
 		if _, bad := errors.AsType[*hook.TokenError](err); good == bad {

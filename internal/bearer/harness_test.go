@@ -197,7 +197,7 @@ func (b *bench) token(change map[string]any) string {
 // refused fails the test unless a token is refused for a reason.
 func (b *bench) refused(tb testing.TB, token, reason string) {
 	tb.Helper()
-	caller, err := b.verifier.Verify(tb.Context(), token)
+	caller, err := b.verifier.Verify(tb.Context(), token, nil)
 	if bad, ok := errors.AsType[*hook.TokenError](err); !ok || bad.Reason != reason {
 		tb.Errorf("got %+v, %v; want the reason %q", caller, err, reason)
 	}
@@ -206,7 +206,7 @@ func (b *bench) refused(tb testing.TB, token, reason string) {
 // unjudged fails the test unless a token cannot be judged now, and returns when it can again.
 func (b *bench) unjudged(tb testing.TB, token string) time.Duration {
 	tb.Helper()
-	caller, err := b.verifier.Verify(tb.Context(), token)
+	caller, err := b.verifier.Verify(tb.Context(), token, nil)
 	later, ok := errors.AsType[*hook.UnjudgedError](err)
 	if !ok || later.RetryAfter <= 0 {
 		tb.Fatalf("got %+v, %v", caller, err)
@@ -217,7 +217,7 @@ func (b *bench) unjudged(tb testing.TB, token string) time.Duration {
 // good fails the test unless a token is good.
 func (b *bench) good(tb testing.TB, token string) hook.Caller {
 	tb.Helper()
-	caller, err := b.verifier.Verify(tb.Context(), token)
+	caller, err := b.verifier.Verify(tb.Context(), token, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

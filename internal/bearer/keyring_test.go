@@ -133,7 +133,7 @@ func TestOneReadAtATime(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range 50 {
 		all.Go(func() {
-			if _, err := b.verifier.Verify(t.Context(), b.token(map[string]any{"jti": n})); err != nil {
+			if _, err := b.verifier.Verify(t.Context(), b.token(map[string]any{"jti": n}), nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -182,13 +182,13 @@ func TestSlowIssuer(t *testing.T) {
 		}))
 		first := make(chan error, 1)
 		go func() {
-			_, err := b.verifier.Verify(t.Context(), b.token(nil))
+			_, err := b.verifier.Verify(t.Context(), b.token(nil), nil)
 			first <- err
 		}()
 		<-asked
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := b.verifier.Verify(ctx, b.token(nil)); !errors.Is(err, context.Canceled) {
+		if _, err := b.verifier.Verify(ctx, b.token(nil), nil); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 		close(gone)

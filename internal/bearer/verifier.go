@@ -72,8 +72,9 @@ func New(o Options) *Verifier {
 	return v
 }
 
-// Verify returns whom a token shows. Nobody may change the caller's permissions: they are shared.
-func (v *Verifier) Verify(ctx context.Context, token string) (hook.Caller, error) {
+// Verify returns whom a token shows. Nobody may change the caller's permissions: they are shared. first, where it is not nil, is asked before
+// a token that is not known is examined, which costs the verification of a signature; its error is returned.
+func (v *Verifier) Verify(ctx context.Context, token string, first func() error) (hook.Caller, error) {
 	if len(token) > tokenBytesMax || !hook.IsJWT(token) {
 		v.metrics.tokens.WithLabelValues(resultRefused).Inc()
 		return hook.Caller{}, &hook.TokenError{Reason: "is no signed JWT of at most 16 KiB"}
@@ -82,6 +83,11 @@ func (v *Verifier) Verify(ctx context.Context, token string) (hook.Caller, error
 	if caller, ok := v.known.get(sum, now); ok {
 		v.metrics.cached.Inc()
 		return caller, nil
+	}
+	if first != nil {
+		if err := first(); err != nil {
+			return hook.Caller{}, err
+		}
 	}
 	caller, expiry, err := v.judge(ctx, token, now)
 	v.metrics.tokens.WithLabelValues(resultOf(err)).Inc()
@@ -114,6 +120,9 @@ func (v *Verifier) judge(ctx context.Context, text string, now time.Time) (calle
 	held, readable := decode(found.payload)
 	if err != nil || !readable {
 		return caller, expiry, v.refused(held, err)
+	}
+	if reason := held.misused(header(text)); reason != "" {
+		return caller, expiry, &hook.TokenError{Reason: reason}
 	}
 	if held.notYet(now) {
 		return caller, expiry, &hook.TokenError{Reason: "is not valid yet"}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
+	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -102,6 +103,13 @@ func TestBadTokens(t *testing.T) {
 		"centre no id":       {b.token(map[string]any{"hookswitch_ccid": "NORTH "}), "names in hookswitch_ccid a contact centre that does not exist"},
 		"centre empty":       {b.token(map[string]any{"hookswitch_ccid": ""}), "names in hookswitch_ccid a contact centre that does not exist"},
 		"centre of number 0": {b.token(map[string]any{"hookswitch_ccid": "zero"}), "names in hookswitch_ccid a contact centre that does not exist"},
+		"ID token":           {b.token(map[string]any{"at_hash": "MTIzNDU2Nzg5MDEyMzQ1Ng"}), "is no access token but another kind, such as an ID token"},
+		"ID token with code": {b.token(map[string]any{"c_hash": "MTIzNDU2Nzg5MDEyMzQ1Ng"}), "is no access token but another kind, such as an ID token"},
+		"ID token by name":   {b.token(map[string]any{"typ": "ID"}), "is no access token but another kind, such as an ID token"},
+		"logout token":       {typed(t, b, "logout+jwt"), "is of another type (typ) than JWT or at+jwt"},
+		"type is a number":   {typed(t, b, 1), "is of another type (typ) than JWT or at+jwt"},
+		"audience in case":   {audienceInCase(b), "has claims that cannot be read"},
+		"subject in case":    {b.token(map[string]any{"Sub": "somebody else"}), "has claims that cannot be read"},
 		"signature cut":      {b.token(nil)[:len(b.token(nil))-4], unsigned},
 		"claims changed":     {changedClaims(b), unsigned},
 	} {
@@ -113,6 +121,56 @@ func TestBadTokens(t *testing.T) {
 	}
 	if len(b.log.all()) > 1 {
 		t.Errorf("bad tokens are logged: %q", b.log.all())
+	}
+}
+
+// typed signs good claims under a header with a type.
+func typed(t *testing.T, b *bench, kind any) string {
+	t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: rsaKeys()[0], KeyID: "first"}},
+		(&jose.SignerOptions{}).WithHeader("typ", kind))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := signer.Sign([]byte(b.claims(nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := signed.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// audienceInCase is a token for another audience, beside which ours is named in capitals.
+func audienceInCase(b *bench) string {
+	claims := strings.Replace(b.claims(map[string]any{"aud": "other"}), `"aud":"other"`, `"aud":"other","AUD":"`+audience+`"`, 1)
+	return oidctest.SignIDToken(rsaKeys()[0], "first", oidc.RS256, claims)
+}
+
+// TestAccessTokens shows that the types of access tokens are taken, and that a token which says none is.
+func TestAccessTokens(t *testing.T) {
+	b := setUp(t, newIssuer(t))
+	for _, kind := range []string{"JWT", "at+jwt", "AT+JWT", "application/at+jwt"} {
+		b.good(t, typed(t, b, kind))
+	}
+	b.good(t, b.token(map[string]any{"typ": "Bearer", "nonce": "n", "azp": "client"}))
+}
+
+// TestWhoExaminesIsAsked shows that a token which is known is let in without that, and that no other is examined when the answer is no.
+func TestWhoExaminesIsAsked(t *testing.T) {
+	b, no := setUp(t, newIssuer(t)), errors.New("no")
+	first := func() error { return no }
+	if _, err := b.verifier.Verify(t.Context(), b.token(nil), first); !errors.Is(err, no) {
+		t.Errorf("a token that is not known: %v", err)
+	}
+	if got := b.asks.Load(); got != 0 {
+		t.Errorf("it was examined: %d requests to the issuer", got)
+	}
+	b.good(t, b.token(nil))
+	if _, err := b.verifier.Verify(t.Context(), b.token(nil), first); err != nil {
+		t.Errorf("a token that is known: %v", err)
 	}
 }
 
@@ -212,7 +270,7 @@ func TestStoreFails(t *testing.T) {
 			return hook.ContactCenter{}, hook.ErrUnavailable
 		}
 	})
-	if _, err := b.verifier.Verify(t.Context(), b.token(nil)); !errors.Is(err, hook.ErrUnavailable) {
+	if _, err := b.verifier.Verify(t.Context(), b.token(nil), nil); !errors.Is(err, hook.ErrUnavailable) {
 		t.Error(err)
 	}
 }
@@ -221,7 +279,7 @@ func TestStoreFails(t *testing.T) {
 func TestSecretStaysOut(t *testing.T) {
 	b := setUp(t, newIssuer(t))
 	for _, token := range []string{b.token(map[string]any{"aud": "secret-audience"}), b.token(map[string]any{"hookswitch_ccid": "secret-centre"})} {
-		_, err := b.verifier.Verify(t.Context(), token)
+		_, err := b.verifier.Verify(t.Context(), token, nil)
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Error(err)
 		}

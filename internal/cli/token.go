@@ -11,7 +11,7 @@ import (
 
 // tokenVerifier returns what judges bearer tokens, or nil when the configuration names no issuer. It asks nobody: the server starts while
 // the issuer is away.
-func (n *node) tokenVerifier() (func(context.Context, string) (hook.Caller, error), error) {
+func (n *node) tokenVerifier() (func(context.Context, string, func() error) (hook.Caller, error), error) {
 	o := &n.config.Access.OIDC
 	if o.Issuer == "" {
 		return nil, nil

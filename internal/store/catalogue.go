@@ -166,6 +166,7 @@ func (c *catalogue) load(e engine) error {
 	c.version, c.circuits = fresh.version, fresh.circuits
 	c.centers, c.ids, c.webhooks, c.byCenter = fresh.centers, fresh.ids, fresh.webhooks, fresh.byCenter
 	c.keys, c.configured = fresh.keys, fresh.configured
+	c.uses.keep(c.keys)
 	return nil
 }
 

@@ -57,9 +57,26 @@ func (u *keyUse) note(now time.Time) {
 	}
 }
 
+// keep forgets all keys but some: the others were deleted, here or by another process.
+func (u *keyUses) keep(some map[hook.KeyID]*keyEntry) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for id := range u.keys {
+		if _, ok := some[id]; !ok {
+			delete(u.keys, id)
+		}
+	}
+}
+
 // last returns when the key was last used, by what the database says and by what happened here since.
 func (u *keyUses) last(id hook.KeyID, stored time.Time) time.Time {
-	if here := fromMilli(u.of(id).at.Load()); here.After(stored) {
+	u.mu.Lock()
+	use, ok := u.keys[id]
+	u.mu.Unlock()
+	if !ok { // anybody may ask about any id
+		return stored
+	}
+	if here := fromMilli(use.at.Load()); here.After(stored) {
 		return here
 	}
 	return stored
