@@ -164,6 +164,10 @@ func (s *Server) caller(r *http.Request) (hook.Caller, error) {
 	if wait := s.callers.failures.take(r.RemoteAddr, now); wait > 0 {
 		return hook.Caller{}, tooManyFailures(wait)
 	}
+	if wait := s.callers.failures.look(now); wait > 0 {
+		return hook.Caller{}, newProblem(http.StatusTooManyRequests, "too many wrong keys come from many addresses; a right key is let in, a new one in a moment").
+			with("Retry-After", "1")
+	}
 	if by, err = s.store.FindCaller(proof, now); err == nil {
 		return by, nil
 	}

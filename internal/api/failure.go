@@ -19,6 +19,9 @@ const (
 	// examinedPerSecond is how many tokens that nobody knows are examined for an address beyond that, each of which costs the verification
 	// of a signature: a good one is not kept out for long by the bad ones of its address.
 	examinedPerSecond = 20
+	// looksPerSecond is how many texts that nobody knows are looked for in the database, whatever addresses they come from: who has a network
+	// of them has many times the limit of one.
+	looksPerSecond = 200
 	// failureAddressesMax is of how many addresses the limit knows; the one that was longest without a failure is forgotten first.
 	failureAddressesMax = 4_096
 	// failureLogEvery is how long after a line about an address there is no other.
@@ -41,6 +44,7 @@ const (
 type failures struct {
 	log     *slog.Logger
 	counter *prometheus.CounterVec
+	looks   *rate.Limiter
 
 	mu     sync.Mutex // guards recent and known
 	recent *list.List // of *failing, the latest first
@@ -57,7 +61,7 @@ type failing struct {
 }
 
 func newFailures(r prometheus.Registerer, log *slog.Logger) *failures {
-	f := &failures{log: log, recent: list.New(), known: map[netip.Prefix]*list.Element{}, counter: prometheus.NewCounterVec(prometheus.CounterOpts{
+	f := &failures{log: log, recent: list.New(), known: map[netip.Prefix]*list.Element{}, looks: rate.NewLimiter(looksPerSecond, looksPerSecond), counter: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hookswitch_api_authentication_failures_total", Help: "Requests that were not let in, by reason.",
 	}, []string{"reason"})}
 	r.MustRegister(f.counter)
@@ -85,6 +89,14 @@ func (f *failures) take(address string, now time.Time) (wait time.Duration) {
 		f.log.Warn("somebody shows keys that are not valid", "address", from.String(), "failures", failed)
 	}
 	if wait > 0 {
+		f.count(failureLimited)
+	}
+	return wait
+}
+
+// look returns how long nothing more is looked for in the database; zero means that it may be now.
+func (f *failures) look(now time.Time) (wait time.Duration) {
+	if wait = waitFor(f.looks, now); wait > 0 {
 		f.count(failureLimited)
 	}
 	return wait

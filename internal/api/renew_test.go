@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -212,6 +213,25 @@ func TestHeadersThatDecideAreGivenOnce(t *testing.T) {
 		if got := h.do(r); got.status != 400 || !strings.Contains(string(got.body), strings.ToLower(name)) {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
 		}
+	}
+}
+
+// Wrong keys from many addresses, each within its limit, are not looked for in the database without end.
+func TestWrongKeysOfManyAddresses(t *testing.T) {
+	now := time.Now()
+	h := start(t, func(o *api.Options) { o.Now = func() time.Time { return now } })
+	got := map[int]int{}
+	for i := range 1_000 {
+		r := httptest.NewRequest(http.MethodGet, "/v1/webhooks", http.NoBody)
+		r.RemoteAddr = fmt.Sprintf("[2001:db8:%x::1]:80", i)
+		r.Header.Set("x-api-key", "wrong")
+		got[h.do(r).status]++
+	}
+	if got[401] != 200 || got[429] != 800 {
+		t.Errorf("answered %v", got)
+	}
+	if got := h.call("GET", "/v1/webhooks", ""); got.status != 200 {
+		t.Errorf("a right key: %d", got.status)
 	}
 }
 

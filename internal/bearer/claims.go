@@ -142,7 +142,7 @@ func permissions(value any, prefix string) []hook.Permission {
 // actor names a subject. One that cannot be shown as it is gets a piece of its hash behind it, so that two never look the same.
 func actor(subject string) hook.Actor {
 	shown := strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
+		if r <= ' ' || r > '~' { // a space, too: what follows the subject is ours
 			return '?'
 		}
 		return r

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const (
@@ -128,7 +129,8 @@ func (k *Key) Actor() Actor {
 	if k.Admin() {
 		kind = "admin key "
 	}
-	return Actor(kind + k.Name + " (" + k.ID.String() + ")")
+	// What stands in brackets is the id, and nothing that somebody has put into a name.
+	return Actor(kind + strings.NewReplacer("(", "[", ")", "]").Replace(k.Name) + " (" + k.ID.String() + ")")
 }
 
 // Caller is who uses the key. Its permissions are the key's own list.
@@ -142,6 +144,9 @@ func (k *Key) Validate(prefix string, now time.Time, before *Key) error {
 	c := new(checker)
 	if k.Name != before.Name || k.Name == "" {
 		c.text(prefix+"name", k.Name, 1, KeyNameBytesMax)
+		if strings.ContainsFunc(k.Name, func(r rune) bool { return !unicode.IsGraphic(r) && !unicode.IsControl(r) }) {
+			c.fail(prefix+"name", k.Name, "holds a character that cannot be seen") // it could make the audit log look like another
+		}
 		if k.Name == ConfiguredKey || before.Configured() {
 			c.fail(prefix+"name", k.Name, "%s is the name of the key that the configuration sets, and of no other", ConfiguredKey)
 		}

@@ -48,6 +48,8 @@ func TestKeyIsValidated(t *testing.T) {
 		"no name":                  {func(k *hook.Key) { k.Name = "" }, "name"},
 		"a long name":              {func(k *hook.Key) { k.Name = strings.Repeat("n", 129) }, "name"},
 		"a name of two lines":      {func(k *hook.Key) { k.Name = "a\nb" }, "name"},
+		"a name read backwards":    {func(k *hook.Key) { k.Name = "a\u202eb" }, "name"},
+		"a name of all scripts":    {func(k *hook.Key) { k.Name = "電話\u3000Ü (1)" }, ""},
 		"the configured name":      {func(k *hook.Key) { k.Name = hook.ConfiguredKey }, "name"},
 		"no permissions":           {func(k *hook.Key) { k.Permissions = nil }, "permissions"},
 		"an unknown permission":    {func(k *hook.Key) { k.Permissions = []hook.Permission{"all"} }, "permissions"},
@@ -78,6 +80,15 @@ func TestKeyIsValidated(t *testing.T) {
 	same.Name = "renamed"
 	if err := same.Validate("", now, &old); err == nil {
 		t.Error("the configured key was renamed")
+	}
+}
+
+// Whatever its name is, the id is all that stands in brackets in what the audit log says of a key.
+func TestActorOfKey(t *testing.T) {
+	k := hook.Key{Center: 1, Name: "a (00000000-0000-7000-8000-000000000000) from 192.0.2.1"}
+	const want = "key a [00000000-0000-7000-8000-000000000000] from 192.0.2.1 (00000000-0000-0000-0000-000000000000)"
+	if got := k.Actor(); got != want {
+		t.Errorf("it is %s", got)
 	}
 }
 

@@ -113,6 +113,13 @@ func (s *Store) WriteKeyUses(ctx context.Context) {
 	s.writeKeyUses(func(t task) error { return s.committer.commit(ctx, t) })
 }
 
+// KeyUses returns of how many keys the use is kept in memory.
+func (s *Store) KeyUses() int {
+	s.keys.uses.mu.Lock()
+	defer s.keys.uses.mu.Unlock()
+	return len(s.keys.uses.keys)
+}
+
 // Write executes one statement in a transaction of its own, or in a group's.
 func (s *Store) Write(ctx context.Context, text string, args ...any) error {
 	return s.committer.commit(ctx, steps{func(b batch) {
