@@ -2128,7 +2128,7 @@ type ListAuditParams struct {
 
 // CreateContactCenterParams defines parameters for CreateContactCenter.
 type CreateContactCenterParams struct {
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2193,7 +2193,7 @@ type ReplayDeliveryParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2248,7 +2248,7 @@ type CreateInteractionParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2257,7 +2257,7 @@ type ChangeInteractionsParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2272,7 +2272,7 @@ type AcceptInteractionParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2281,7 +2281,7 @@ type ReturnInteractionParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2290,7 +2290,7 @@ type StopInteractionParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2299,7 +2299,7 @@ type SubmitInteractionParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2323,7 +2323,7 @@ type CreateKeyParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2350,7 +2350,7 @@ type DisableKeyParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2359,7 +2359,7 @@ type EnableKeyParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2368,7 +2368,7 @@ type ExpireKeyParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2405,7 +2405,7 @@ type CreateReplayParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2420,7 +2420,7 @@ type CancelReplayParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2429,7 +2429,7 @@ type PauseReplayParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2438,7 +2438,7 @@ type ResumeReplayParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2459,7 +2459,7 @@ type CreateWebhookParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2486,7 +2486,7 @@ type DisableWebhookParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2495,7 +2495,7 @@ type EnableWebhookParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2504,7 +2504,7 @@ type RotateSecretsParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 
@@ -2513,7 +2513,7 @@ type TestWebhookParams struct {
 	// XCcid The contact centre that an admin key speaks for; default when absent. Another key may name its own only.
 	XCcid *string `json:"x-ccid,omitempty"`
 
-	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.
+	// IdempotencyKey 1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.
 	IdempotencyKey *string `json:"Idempotency-Key,omitempty"`
 }
 

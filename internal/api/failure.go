@@ -19,6 +19,8 @@ const (
 	// examinedPerSecond is how many tokens that nobody knows are examined for an address beyond that, each of which costs the verification
 	// of a signature: a good one is not kept out for long by the bad ones of its address.
 	examinedPerSecond = 20
+	// examinedOfAllPerSecond is how many are for all such addresses together.
+	examinedOfAllPerSecond = 500
 	// looksPerSecond is how many texts that nobody knows are looked for in the database, whatever addresses they come from: who has a network
 	// of them has many times the limit of one.
 	looksPerSecond = 200
@@ -44,7 +46,8 @@ const (
 type failures struct {
 	log     *slog.Logger
 	counter *prometheus.CounterVec
-	looks   *rate.Limiter
+	// looks and tokens are for all addresses together: see looksPerSecond and examinedOfAllPerSecond.
+	looks, tokens *rate.Limiter
 
 	mu     sync.Mutex // guards recent and known
 	recent *list.List // of *failing, the latest first
@@ -61,7 +64,7 @@ type failing struct {
 }
 
 func newFailures(r prometheus.Registerer, log *slog.Logger) *failures {
-	f := &failures{log: log, recent: list.New(), known: map[netip.Prefix]*list.Element{}, looks: rate.NewLimiter(looksPerSecond, looksPerSecond), counter: prometheus.NewCounterVec(prometheus.CounterOpts{
+	f := &failures{log: log, recent: list.New(), known: map[netip.Prefix]*list.Element{}, looks: rate.NewLimiter(looksPerSecond, looksPerSecond), tokens: rate.NewLimiter(examinedOfAllPerSecond, examinedOfAllPerSecond), counter: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "hookswitch_api_authentication_failures_total", Help: "Requests that were not let in, by reason.",
 	}, []string{"reason"})}
 	r.MustRegister(f.counter)
@@ -106,7 +109,9 @@ func (f *failures) look(now time.Time) (wait time.Duration) {
 func (f *failures) examine(address string, now time.Time) (wait time.Duration) {
 	f.mu.Lock()
 	if e, ok := f.known[networkOf(address)]; ok && valueOf(e).limit.TokensAt(now) < 1 {
-		wait = waitFor(valueOf(e).tokens, now)
+		if wait = waitFor(valueOf(e).tokens, now); wait == 0 {
+			wait = waitFor(f.tokens, now)
+		}
 	}
 	f.mu.Unlock()
 	if wait > 0 {

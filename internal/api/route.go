@@ -109,7 +109,7 @@ func describe(_ *huma.OpenAPI, op *huma.Operation) {
 	if op.Method == http.MethodPost {
 		op.Parameters = append(op.Parameters, &huma.Param{
 			Name: headerIdempotency, In: "header",
-			Description: "1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours.",
+			Description: "1 to 255 printable ASCII characters. The same request with the same key gets the first answer again for 24 hours; one that shows a secret, only from the same caller.",
 			Schema:      &huma.Schema{Type: huma.TypeString, MinLength: set(1), MaxLength: set(idempotencyKeyBytesMax)},
 		})
 	}

@@ -10,7 +10,8 @@
 //  2. The signature, by a key of the issuer. Keys come from the issuer's own documents alone; nothing in a token names where to find one.
 //  3. The issuer (exactly the configured text), the audience, the expiry, which must be there, and the time before which the token is not
 //     valid: each within skewMax, as clocks differ.
-//  4. The claims: see claims.go. A token without the contact centre's claim, or with one that does not exist, is refused. Permissions that
+//  4. The kind, as far as it can be told: a type (typ) for another purpose, ID tokens, refresh tokens and logout tokens are refused.
+//  5. The claims: see claims.go. A token without the contact centre's claim, or with one that does not exist, is refused. Permissions that
 //     are unknown are left out, so a token never permits more than it says.
 //
 // # The issuer
