@@ -245,7 +245,7 @@ func (st *stream) run(ctx context.Context, found []store.EventRecord, next strin
 		return err
 	}
 	for {
-		if st.renew() != nil { // it comes back and is told why
+		if !st.mayGoOn() { // it comes back and is told why
 			return nil
 		}
 		if err := st.write(found); err != nil {

@@ -43,3 +43,6 @@ func (c *call) renewLate() *Problem {
 	}
 	return nil
 }
+
+// mayGoOn reports whether who makes the call may still make it.
+func (c *call) mayGoOn() bool { return c.renew() == nil }

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -191,7 +192,7 @@ func TestSecretIsRepeatedToItsOwnerAlone(t *testing.T) {
 	} {
 		made := h.call("POST", path, body, "x-api-key", first, "Idempotency-Key", "k"+path)
 		again := h.call("POST", path, body, "x-api-key", first, "Idempotency-Key", "k"+path)
-		if made.status != 201 || string(made.body) != string(again.body) {
+		if made.status != 201 || !bytes.Equal(made.body, again.body) {
 			t.Errorf("%s: %d %s, then %d %s", path, made.status, made.body, again.status, again.body)
 		}
 		for name, key := range map[string]string{"another key": second, "an admin key": adminKey} {
