@@ -139,11 +139,11 @@ func (s *Store) start(now time.Time) error {
 	if err := s.readLastAudit(); err != nil {
 		return err
 	}
+	if err := s.findSealer(now); err != nil {
+		return err // and an empty database stays one, into which a store can be copied
+	}
 	if err := s.ensureDefaultCenter(now); err != nil {
 		return fmt.Errorf("make the default contact centre: %w", err)
-	}
-	if err := s.findSealer(now); err != nil {
-		return err
 	}
 	if !s.engine.traits().shared {
 		if err := s.engine.transact([]task{s.takeOverProbes(now)}); err != nil {
