@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -197,7 +198,11 @@ type unreachableError struct {
 
 // Error says what to check.
 func (e *unreachableError) Error() string {
-	return fmt.Sprintf("no answer from the server at %s: %v; is it running? --server or %s names another", e.server, e.cause, serverEnv)
+	advice := fmt.Sprintf("is it running? --server or %s names another", serverEnv)
+	if _, untrusted := errors.AsType[x509.UnknownAuthorityError](e.cause); untrusted {
+		advice = fmt.Sprintf("--ca-file or %s names the certificates of a private authority", caFileEnv)
+	}
+	return fmt.Sprintf("no answer from the server at %s: %v; %s", e.server, e.cause, advice)
 }
 
 // Unwrap returns the cause.
@@ -212,6 +217,9 @@ func (c *connection) ask(call func() (*http.Response, error)) ([]byte, error) {
 	return ask(base, call)
 }
 
+// plainToTLS is what net/http answers to HTTP where it expects TLS.
+const plainToTLS = "Client sent an HTTP request to an HTTPS server"
+
 func unreachable(base string, cause error) error {
 	if wrapped, ok := errors.AsType[*url.Error](cause); ok {
 		cause = wrapped.Err // the URL is said once
@@ -221,7 +229,10 @@ func unreachable(base string, cause error) error {
 
 func ask(base string, call func() (*http.Response, error)) (body []byte, err error) {
 	resp, err := call()
-	if err != nil {
+	switch {
+	case err != nil && isUsage(err):
+		return nil, err // there was no request
+	case err != nil:
 		return nil, unreachable(base, err)
 	}
 	defer func() { err = errors.Join(err, resp.Body.Close()) }()
@@ -235,6 +246,9 @@ func ask(base string, call func() (*http.Response, error)) (body []byte, err err
 		return body, nil
 	}
 	problem := &problemError{}
+	if resp.StatusCode == http.StatusBadRequest && strings.HasPrefix(string(body), plainToTLS) {
+		return nil, usageErrorf("the server at %s wants https: --server or %s with https://", base, serverEnv)
+	}
 	if err := json.Unmarshal(body, problem); err != nil || problem.Status == 0 {
 		problem = &problemError{Title: "the answer is " + resp.Status + ", and not from a Hookswitch server"}
 	}

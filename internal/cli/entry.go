@@ -28,6 +28,15 @@ type entry struct {
 	operations *gate.Listener
 }
 
+// certificateError is a pair of tls-cert and tls-key that cannot be used: the start is refused, and nothing was done.
+type certificateError struct{ error }
+
+// Error names the keys of the configuration.
+func (e *certificateError) Error() string { return "tls-cert and tls-key cannot be used: " + e.error.Error() }
+
+// Unwrap returns the reason.
+func (e *certificateError) Unwrap() error { return e.error }
+
 // openEntry takes the addresses and reads the certificate.
 func openEntry(ctx context.Context, c *config.Config, log *slog.Logger, metrics *prometheus.Registry) (_ entry, err error) {
 	var e entry
@@ -38,7 +47,7 @@ func openEntry(ctx context.Context, c *config.Config, log *slog.Logger, metrics 
 	}()
 	if c.TLS.Cert != "" {
 		if e.certificate, err = gate.OpenCertificate(c.TLS.Cert, c.TLS.Key, log); err != nil {
-			return e, err
+			return e, &certificateError{err}
 		}
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)

@@ -62,8 +62,14 @@ func TestServeTLS(t *testing.T) {
 	if code, _, stderr := run(t, env, "", "health", "--ca-file", certFile); code != 0 {
 		t.Errorf("health with --ca-file: %s", stderr)
 	}
-	if code, _, stderr := run(t, env, "", "webhooks", "list"); code == 0 || !strings.Contains(stderr, "certificate") {
+	if code, _, stderr := run(t, env, "", "webhooks", "list"); code != 6 || !strings.Contains(stderr, "--ca-file or HOOKSWITCH_CA_FILE names") {
 		t.Errorf("without a CA: %d, %s", code, stderr)
+	}
+	if code, _, stderr := run(t, env, "", "webhooks", "list", "--server", strings.Replace(url, "https", "http", 1)); code != 2 || !strings.Contains(stderr, "wants https") {
+		t.Errorf("without TLS: %d, %s", code, stderr)
+	}
+	if code, _, stderr := run(t, env, "", "serve", "--listen", "127.0.0.1:0", "--tls-cert", certFile, "--tls-key", certFile); code != 2 || !strings.Contains(stderr, "tls-cert and tls-key cannot be used") {
+		t.Errorf("with a key that is none: %d, %s", code, stderr)
 	}
 	if code, _, stderr := run(t, env, "", "webhooks", "list", "--ca-file", keyFile); code != 2 || !strings.Contains(stderr, "holds no certificate in PEM") {
 		t.Errorf("with a file that is none: %d, %s", code, stderr)

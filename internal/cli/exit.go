@@ -84,7 +84,8 @@ func isUsage(err error) bool {
 	_, configuration := errors.AsType[*config.Error](err)
 	_, keyset := errors.AsType[*keysetError](err)
 	_, other := errors.AsType[*store.KeysetError](err)
-	return usage || configuration || keyset || other
+	_, certificate := errors.AsType[*certificateError](err)
+	return usage || configuration || keyset || other || certificate
 }
 
 func isConflict(err error) bool {
