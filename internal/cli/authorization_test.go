@@ -98,6 +98,8 @@ func TestServeAuthorizes(t *testing.T) {
 		{"--header-file", file("headers", "hunter2-four")},
 		{"--header", "hunter2-four"},
 		{"--basic-password-file", "-", "--client-key", "-"},
+		{"--no-authorization", "--basic-user", "u"}, // not clear which is meant
+		{"--no-tls", "--ca", file("roots", "")},
 	} {
 		if code, _, stderr := run(t, env, "", append([]string{"webhooks", "update", webhook}, wrong...)...); code != 2 || strings.Contains(stderr, "hunter2-four") && wrong[0] != "--header" {
 			t.Errorf("%v: %d %s", wrong, code, stderr)

@@ -107,6 +107,14 @@ func (w *webhookSettings) readFiles(a *app) error {
 	if len(w.kinds) > 1 {
 		return usageErrorf("a webhook has one authorization: give the --basic flags or the --oauth2 flags")
 	}
+	if w.cmd.Flags().Changed("no-authorization") && len(w.kinds) > 0 {
+		return usageErrorf("--no-authorization goes with neither the --basic nor the --oauth2 flags: another kind takes the place of the one before by itself")
+	}
+	for _, flag := range []string{"client-cert", "client-key", "ca"} {
+		if err := exclusive(w.cmd, "no-tls", flag); err != nil {
+			return err
+		}
+	}
 	if w.fromStdin() > 1 {
 		return usageErrorf("standard input can be read for one flag only")
 	}
