@@ -65,8 +65,8 @@ type secrets struct {
 // secretFlags adds the flags for app secrets.
 func (a *app) secretFlags(cmd *cobra.Command) *secrets {
 	s := &secrets{app: a}
-	cmd.Flags().StringArrayVar(&s.values, "secret", nil, "the app secret; others on this machine can see it, so prefer "+secretEnv+" or --secret-file")
-	cmd.Flags().StringArrayVar(&s.files, "secret-file", nil, "a file with the app secret in its first line, - for standard input")
+	cmd.Flags().StringArrayVar(&s.values, "secret", nil, "the app `secret`; others on this machine can see it, so prefer "+secretEnv+" or --secret-file")
+	cmd.Flags().StringArrayVar(&s.files, "secret-file", nil, "a `file` with the app secret in its first line, - for standard input")
 	return s
 }
 

@@ -43,6 +43,8 @@ It can misbehave, to show what a sender makes of that:
   --drop          close the connection without an answer
   --delay D       wait before every answer
 
+With --secret-file more than once each line also says which of them signed, counted from 1: when only the new one does, the old one can go.
+
 Ctrl-C ends it with a summary, and so does --max N when N events have been acknowledged, duplicates not counted.`
 
 // listenOptions are the flags of `listen`.
@@ -118,7 +120,7 @@ func (a *app) listen(ctx context.Context, o listenOptions) error {
 	r := &listenReceiver{app: a, options: o, enough: enough, seen: newMemory(listenEventsMax)}
 	verifying := "verifying signatures"
 	if len(keys) > 0 {
-		r.verifier = signature.NewVerifier(keys...)
+		r.verifier, r.secrets = signature.NewVerifier(keys...), len(keys)
 	} else {
 		verifying = "VERIFYING NOTHING: no secret was given (set " + secretEnv + ", or give --secret-file FILE)"
 	}

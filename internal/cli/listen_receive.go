@@ -21,6 +21,7 @@ type listenReceiver struct {
 	app      *app
 	options  listenOptions
 	verifier *signature.Verifier // nil without a secret
+	secrets  int                 // how many the verifier knows
 	enough   context.CancelFunc
 
 	mu       sync.Mutex // guards the fields below, and that the lines of one request stay together
@@ -45,6 +46,7 @@ type received struct {
 	Notice        *listenNotice         `json:"notice,omitempty"`
 	Sender        sender                `json:"sender"`
 	Verified      []string              `json:"verified"`
+	Secret        int                   `json:"secret,omitempty"` // see examination
 	Problems      []string              `json:"problems"`
 	Duplicate     bool                  `json:"duplicate"`
 	OutOfOrder    bool                  `json:"outOfOrder"`
@@ -91,6 +93,8 @@ type examination struct {
 	payload            interaction.Payload
 	notice             *listenNotice // where it is none of interactions
 	verified, problems []string
+	// secret is which of several secrets signed, from 1; it is zero where there is one, or none of them did.
+	secret int
 	// refusal is the status to answer with where something is wrong, or zero, and reason the code for it, as package
 	// receiver answers it.
 	refusal int
@@ -118,6 +122,7 @@ func (r *listenReceiver) examine(header http.Header, body []byte, unread error, 
 		return e
 	}
 	if r.verifier != nil {
+		e.secret = r.secretOf(header, body)
 		checks := checkSignatures(r.verifier, header, body, at, 0)
 		for _, c := range checks {
 			if c.err == nil {
@@ -143,6 +148,18 @@ func (r *listenReceiver) examine(header http.Header, body []byte, unread error, 
 	return e
 }
 
+// secretOf tells which of several secrets signed, counted from 1, so that a rotation can be followed.
+func (r *listenReceiver) secretOf(header http.Header, body []byte) int {
+	if r.secrets < 2 {
+		return 0
+	}
+	which, err := r.verifier.Which(header, body)
+	if err != nil { // the checks of each header say why
+		return 0
+	}
+	return which + 1
+}
+
 // record decides what is answered, remembers the events and prints them.
 func (r *listenReceiver) record(req *http.Request, at time.Time, found examination) int {
 	r.mu.Lock()
@@ -164,7 +181,7 @@ func (r *listenReceiver) record(req *http.Request, at time.Time, found examinati
 		answer = 0
 	}
 	line := received{
-		Time: at, OperationID: found.payload.OperationID, Verified: found.verified, Problems: found.problems, Answer: answer, SenderGone: found.gone,
+		Time: at, OperationID: found.payload.OperationID, Verified: found.verified, Secret: found.secret, Problems: found.problems, Answer: answer, SenderGone: found.gone,
 		Sender: sender{
 			Address: req.RemoteAddr, Path: req.URL.Path, ContactCenter: req.Header.Get(interaction.ContactCenterHeader),
 			Attempt: req.Header.Get(interaction.AttemptHeader), Delivery: req.Header.Get(interaction.DeliveryHeader),
@@ -325,6 +342,9 @@ func (e *received) text(p palette, verifying bool) string {
 	switch {
 	case len(e.Verified) > 0:
 		b.WriteString("  " + p.paint(green, "verified") + " by " + strings.Join(e.Verified, ", "))
+		if e.Secret > 0 {
+			fmt.Fprintf(&b, " with secret %d", e.Secret)
+		}
 	case verifying:
 		b.WriteString("  " + p.paint(red, "NOT VERIFIED"))
 	}
