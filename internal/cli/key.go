@@ -4,11 +4,13 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/hookswitch/hookswitch/client"
+	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
 // keyID is the argument of the commands about one key.
@@ -18,7 +20,7 @@ func (a *app) keysCommand() *cobra.Command {
 	group := makeGroup(&cobra.Command{
 		Use:     "keys",
 		Aliases: []string{"key"},
-		Short:   "Create, list, get, enable, disable, expire and delete API keys; rotate the master key",
+		Short:   "Create, list, get, update, enable, disable, expire and delete API keys; rotate the master key",
 		Long: `A key belongs to one contact centre and has permissions there; an admin key belongs to none and may do everything in all of them.
 A key is shown once, when it is created: only its hash is stored.
 The master key is another thing: it seals the secrets of webhooks in the store (master, new-master, rotate-master).
@@ -29,7 +31,7 @@ These commands need a key with the permission admin; --admin needs an admin key.
 	})
 	c := a.connectionFlags(group)
 	group.AddCommand(
-		a.createKey(c), a.listKeys(c), a.expireKey(c), a.deleteKey(c),
+		a.createKey(c), a.listKeys(c), a.updateKey(c), a.expireKey(c), a.deleteKey(c),
 		aboutKey(a, c, "get", "Show a key", "Show what a key may do, and when it was last used. The key itself is not known to the server.",
 			func(ctx context.Context, api *client.Client, id uuid.UUID, _ client.RequestEditorFn) (*http.Response, error) {
 				return api.GetKey(ctx, id, nil)
@@ -95,7 +97,7 @@ events:read, and admin, which is all of them and the administration of the conta
 	jsonFlag(cmd, &asJSON)
 	once := idempotencyFlag(cmd)
 	expiry := expiryFlags(cmd, "expires-in", "expires-at")
-	cmd.Flags().StringSliceVar(&permissions, "permissions", nil, "what it may do")
+	permissionsFlag(cmd, &permissions, "what it may do, with commas between them")
 	cmd.Flags().BoolVar(&admin, "admin", false, "make an admin key")
 	cmd.RunE = func(cmd *cobra.Command, given []string) error {
 		if !admin && len(permissions) == 0 {
@@ -132,6 +134,62 @@ events:read, and admin, which is all of them and the administration of the conta
 		return nil
 	}
 	return cmd
+}
+
+// permissionsFlag adds the flag for permissions, which a shell completes.
+func permissionsFlag(cmd *cobra.Command, permissions *[]string, usage string) {
+	const name = "permissions"
+	cmd.Flags().StringSliceVar(permissions, name, nil, usage)
+	known := make([]string, 0, len(hook.Permissions()))
+	for _, p := range hook.Permissions() {
+		known = append(known, string(p))
+	}
+	err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(known, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // the flag was added above
+	}
+}
+
+// updateKey leaves the end of a key to expire, but for taking it away.
+func (a *app) updateKey(c *connection) *cobra.Command {
+	var permissions []string
+	cmd := &cobra.Command{
+		Use: "update", Short: "Change the name, the permissions or the end of a key",
+		Long: `Change what was given. --permissions are all that the key may do from now on. --expires-at is another end, also for a key that has
+expired, and --never-expires takes the end away. The last admin key that never expires cannot get an end (exit code 4).`,
+		Example: `  hookswitch keys update 0190a1b2-0000-7000-8000-000000000000 --permissions webhooks
+  hookswitch keys update 0190a1b2-0000-7000-8000-000000000000 --never-expires`,
+	}
+	flags := cmd.Flags()
+	name := flags.String("name", "", "for people, and for the audit log")
+	permissionsFlag(cmd, &permissions, "what it may do, all of it, with commas between them")
+	at := flags.String("expires-at", "", "when it ends, as 2026-11-22T16:00:00Z")
+	never := flags.Bool("never-expires", false, "it does not end by itself")
+	return aboutOne(a, c, keyID, cmd, keyFields, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
+		if err := exclusive(cmd, "expires-at", "never-expires"); err != nil {
+			return nil, err
+		}
+		document := map[string]any{}
+		for flag, value := range map[string]any{"name": *name, "permissions": permissions} {
+			if flags.Changed(flag) {
+				document[flag] = value
+			}
+		}
+		if flags.Changed("expires-at") {
+			document["expiresAt"] = *at
+		}
+		if *never {
+			document["expiresAt"] = nil
+		}
+		if len(document) == 0 {
+			return nil, usageErrorf("say what to change: --name, --permissions, --expires-at or --never-expires")
+		}
+		body, err := jsonBody(document)
+		if err != nil {
+			return nil, err
+		}
+		return api.UpdateKeyWithBody(ctx, id, nil, contentJSON, body)
+	})
 }
 
 func (a *app) listKeys(c *connection) *cobra.Command {
@@ -205,15 +263,20 @@ func keyPermissions(k client.Key) string {
 	return text
 }
 
-func keyState(k client.Key) string {
-	if k.Enabled {
+// keyState is what a key is good for at a time; the server's clock may differ a little.
+func keyState(k client.Key, now time.Time) string {
+	switch {
+	case !k.Enabled:
+		return "disabled"
+	case k.ExpiresAt != nil && !k.ExpiresAt.After(now):
+		return "expired"
+	default:
 		return "enabled"
 	}
-	return "disabled"
 }
 
 func keyRow(k client.Key) []string {
-	return []string{k.Id.String(), k.Name, keyPermissions(k), keyState(k), timeOf(k.ExpiresAt), timeOf(k.UsedAt)}
+	return []string{k.Id.String(), k.Name, keyPermissions(k), keyState(k, time.Now()), timeOf(k.ExpiresAt), timeOf(k.UsedAt)}
 }
 
 func keyFields(k client.Key) [][2]string {
@@ -223,7 +286,7 @@ func keyFields(k client.Key) [][2]string {
 		{"name", k.Name},
 		{"contact centre", textOf(k.ContactCenterId)},
 		{"permissions", keyPermissions(k)},
-		{"state", keyState(k)},
+		{"state", keyState(k, time.Now())},
 		{"expires", timeOf(k.ExpiresAt)},
 		{"last used", timeOf(k.UsedAt)},
 		{"created", timeOf(&k.CreatedAt)},

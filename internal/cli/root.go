@@ -30,6 +30,7 @@ func (a *app) rootCommand() *cobra.Command {
 		&cobra.Group{ID: groupServer, Title: "The server:"},
 		&cobra.Group{ID: groupReceiver, Title: "For those who receive webhooks:"},
 		&cobra.Group{ID: groupClient, Title: "What a running server knows and does:"},
+		&cobra.Group{ID: groupProgram, Title: "This program:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, cmd := range commands {
@@ -41,7 +42,10 @@ func (a *app) rootCommand() *cobra.Command {
 	add(groupReceiver, a.listenCommand(), a.signCommand(), a.verifyCommand())
 	add(groupClient, a.healthCommand(), a.interactionsCommand(), a.webhooksCommand(), a.deliveriesCommand(), a.replayCommand(),
 		a.eventsCommand(), a.noticesCommand(), a.contactCentersCommand(), a.keysCommand(), a.auditCommand())
-	root.AddCommand(a.versionCommand(), exitCodesTopic())
+	add(groupProgram, a.versionCommand())
+	root.SetHelpCommandGroupID(groupProgram)
+	root.SetCompletionCommandGroupID(groupProgram)
+	root.AddCommand(exitCodesTopic())
 	return root
 }
 
@@ -50,6 +54,7 @@ const (
 	groupServer   = "server"
 	groupReceiver = "receiver"
 	groupClient   = "client"
+	groupProgram  = "program"
 )
 
 // makeGroup makes a command that only holds others: without arguments it shows its help, and an unknown one is an error
