@@ -912,7 +912,7 @@ type ContactCenterList struct {
 	Items []ContactCenter `json:"items"`
 }
 
-// ContactCenterPatch defines model for ContactCenterPatch.
+// ContactCenterPatch Examples: {"retention":{"interactions":"720h","payloads":"168h"}}
 type ContactCenterPatch struct {
 	// Name For people; null removes it.
 	Name *string `json:"name,omitempty"`
@@ -1263,7 +1263,7 @@ type KeyDraft struct {
 	Permissions *[]Permission `json:"permissions,omitempty"`
 }
 
-// KeyExpiry defines model for KeyExpiry.
+// KeyExpiry Examples: {"expiresIn":"24h"}
 type KeyExpiry struct {
 	// ExpiresAt When it ends. With neither this nor expiresIn: never.
 	//
@@ -1284,7 +1284,7 @@ type KeyList struct {
 	NextCursor *string `json:"nextCursor,omitempty"`
 }
 
-// KeyPatch defines model for KeyPatch.
+// KeyPatch Examples: {"expiresAt":null,"permissions":["webhooks"]}
 type KeyPatch struct {
 	// Enabled null means true.
 	Enabled *bool `json:"enabled,omitempty"`

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -56,7 +58,7 @@ func TestOwnContactCentreOnly(t *testing.T) {
 	s := New(Options{})
 	s.callers.centers.Store(hook.ContactCenterNumber(7), hook.ContactCenter{Number: 7, ID: "acme"})
 	for named, want := range map[hook.ContactCenterID]int{"": 0, "acme": 0, "default": 403, "none": 403} {
-		c := &call{server: s}
+		c := &call{server: s, r: httptest.NewRequest(http.MethodGet, "/", nil)}
 		err := s.speakForOwn(c, 7, named)
 		if p, ok := problemOf(err); want == 0 && (err != nil || c.center.ID != "acme") || want != 0 && (!ok || p.Status != want || c.center.ID != "") {
 			t.Errorf("x-ccid %q: %v, contact centre %q", named, err, c.center.ID)

@@ -113,7 +113,7 @@ func (s *Server) authorise(c *call, r *row) (err error) {
 	}
 	center, err := s.store.ContactCenter(named)
 	if err != nil {
-		return fmt.Errorf("find contact centre: %w", s.unknownCenter(err))
+		return fmt.Errorf("find contact centre: %w", s.unknownCenter(named, err))
 	}
 	c.center = center
 	return nil
@@ -210,9 +210,9 @@ func (s *Server) speakForOwn(c *call, own hook.ContactCenterNumber, named hook.C
 	return nil
 }
 
-func (s *Server) unknownCenter(err error) error {
+func (s *Server) unknownCenter(named hook.ContactCenterID, err error) error {
 	if p, ok := problemOf(err); ok && (p.Status == http.StatusNotFound || p.Status == http.StatusUnprocessableEntity) {
-		return newProblem(http.StatusNotFound, "there is no contact centre with the id that x-ccid names")
+		return newProblem(http.StatusNotFound, fmt.Sprintf("there is no contact centre with the id %.64q, which x-ccid names", named))
 	}
 	return err
 }

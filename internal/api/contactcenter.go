@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -52,6 +53,7 @@ func (ContactCenterPatch) TransformSchema(r huma.Registry, s *huma.Schema) *huma
 	for name, p := range s.Properties {
 		s.Properties[name] = orNull(r, p)
 	}
+	s.Examples = []any{json.RawMessage(`{"retention":{"interactions":"720h","payloads":"168h"}}`)}
 	return s
 }
 

@@ -2,10 +2,12 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -109,6 +111,13 @@ func (KeyPatch) TransformSchema(r huma.Registry, s *huma.Schema) *huma.Schema {
 	for _, name := range []string{"enabled", "expiresAt"} {
 		s.Properties[name] = orNull(r, s.Properties[name])
 	}
+	s.Examples = []any{json.RawMessage(`{"permissions":["webhooks"],"expiresAt":null}`)}
+	return s
+}
+
+// TransformSchema gives the document an example.
+func (KeyExpiry) TransformSchema(_ huma.Registry, s *huma.Schema) *huma.Schema {
+	s.Examples = []any{json.RawMessage(`{"expiresIn":"24h"}`)}
 	return s
 }
 
@@ -145,6 +154,11 @@ func firstOfEach(wrong, more []hook.FieldError) []hook.FieldError {
 	return wrong
 }
 
+// withoutEach leaves out what is wrong with a single permission: the document has said so already, of the one that it is.
+func withoutEach(wrong []hook.FieldError) []hook.FieldError {
+	return slices.DeleteFunc(wrong, func(f hook.FieldError) bool { return f.Field == "body.permissions" && f.Value != "" })
+}
+
 type createKeyInput struct {
 	request
 	key hook.Key
@@ -164,7 +178,7 @@ func (in *createKeyInput) Resolve(ctx huma.Context) []error {
 				in.key.Permissions = []hook.Permission{hook.PermitAdmin}
 			}
 		}
-		return firstOfEach(d.settle(&in.key, in.now), wrongFields(in.key.Validate("body.", in.now, &hook.Key{})))
+		return firstOfEach(d.settle(&in.key, in.now), withoutEach(wrongFields(in.key.Validate("body.", in.now, &hook.Key{}))))
 	})...)
 }
 
@@ -296,7 +310,7 @@ func (in *updateKeyInput) merge(k *hook.Key) error {
 		k.ExpiresAt, wrong = readTime(nil, "body.expiresAt", in.patch.ExpiresAt)
 		k.ExpiresAt = k.ExpiresAt.UTC().Truncate(time.Millisecond)
 	}
-	if wrong = firstOfEach(wrong, wrongFields(k.Validate("body.", in.now, &before))); len(wrong) > 0 {
+	if wrong = firstOfEach(wrong, withoutEach(wrongFields(k.Validate("body.", in.now, &before)))); len(wrong) > 0 {
 		return &hook.InvalidError{Fields: wrong}
 	}
 	return nil

@@ -203,3 +203,16 @@ func TestPermissionsAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// A refusal says of whom it speaks, of which contact centre, and everything once.
+func TestRefusalsOfKeysSayWhatAndOnce(t *testing.T) {
+	h := start(t)
+	r := h.call("POST", "/v1/keys", `{"name":"CRM","permissions":["webhooks","interactions:red"]}`)
+	if want := `"message":"must be one of interactions:write, `; r.status != 422 || strings.Count(string(r.body), `"location"`) != 1 || !strings.Contains(string(r.body), want) {
+		t.Errorf("an unknown permission: %d %s", r.status, r.body)
+	}
+	r = h.call("GET", "/v1/keys", "", "x-ccid", "nix")
+	if want := `id \"nix\", which x-ccid names`; r.status != 404 || !strings.Contains(string(r.body), want) {
+		t.Errorf("an unknown contact centre: %d %s", r.status, r.body)
+	}
+}

@@ -245,11 +245,20 @@ func (k *shapeCheck) array(s *huma.Schema, at string, list []any) {
 	}
 }
 
+// listed puts commas between values.
+func listed(values []any) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = fmt.Sprint(v)
+	}
+	return strings.Join(texts, ", ")
+}
+
 func (k *shapeCheck) text(s *huma.Schema, at, text string) {
 	n := utf8.RuneCountInString(text)
 	switch {
 	case len(s.Enum) > 0 && !slices.Contains(s.Enum, any(text)):
-		k.fail(at, text, "must be one of %v", s.Enum)
+		k.fail(at, text, "must be one of %s", listed(s.Enum))
 	case n == 0 && s.MinLength != nil && *s.MinLength > 0:
 		k.fail(at, "", "must not be empty")
 	case s.MinLength != nil && n < *s.MinLength:

@@ -81,6 +81,10 @@ func TestExamplesWork(t *testing.T) {
 	}
 	id := text(h.must(201, "POST", "/v1/webhooks", example("WebhookDraft")), "id")
 	h.must(200, "PATCH", "/v1/webhooks/"+id, example("WebhookPatch"))
+	key := "/v1/keys/" + text(h.must(201, "POST", "/v1/keys", example("KeyDraft")), "id")
+	h.must(200, "PATCH", key, example("KeyPatch"))
+	h.must(200, "POST", key+"/expire", example("KeyExpiry"))
+	h.must(200, "PATCH", "/v1/contact-centers/default", example("ContactCenterPatch"))
 	replay := strings.Replace(example("ReplayDraft"), "0190a1b2-0000-7000-8000-000000000000", id, 1)
 	if r := h.call("POST", "/v1/replays", replay); r.status != 200 && r.status != 202 {
 		t.Errorf("the replay: %d %s", r.status, r.body)

@@ -32,7 +32,9 @@ type entry struct {
 type certificateError struct{ error }
 
 // Error names the keys of the configuration.
-func (e *certificateError) Error() string { return "tls-cert and tls-key cannot be used: " + e.error.Error() }
+func (e *certificateError) Error() string {
+	return "tls-cert and tls-key cannot be used: " + e.error.Error()
+}
 
 // Unwrap returns the reason.
 func (e *certificateError) Unwrap() error { return e.error }

@@ -99,7 +99,7 @@ func TestServeTakesTokens(t *testing.T) {
 	command(north, "another contact centre", 5, "interactions", "create", "--queue", "q", "--contact-center", "south")
 	reader := "HOOKSWITCH_TOKEN=" + issuer.sign(t, "north", "hs:interactions:read", "interactions:write", "admin")
 	command(reader, "north", 0, "interactions", "list", "--json")
-	command(reader, "lacks the permission interactions:write", 5, "interactions", "create", "--queue", "q")
+	command(reader, "the key or token lacks the permission interactions:write", 5, "interactions", "create", "--queue", "q")
 	command(admin, `"items": []`, 0, "interactions", "list", "--contact-center", "south", "--json")
 	all := "HOOKSWITCH_TOKEN=" + issuer.sign(t, "*", "hs:interactions:write", "hs:interactions:read")
 	command(all, `"contactCenterId": "south"`, 0, "interactions", "create", "--queue", "q", "--contact-center", "south", "--json")

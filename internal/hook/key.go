@@ -209,7 +209,7 @@ func joinPermissions(list []Permission, between string) string {
 // KeepAdminKey is the refusal of a change that would leave no enabled admin key which never expires.
 func KeepAdminKey(verb string) error {
 	return &ConflictError{
-		Verb: verb, State: "the last",
+		Verb: verb, State: "that it is the last one",
 		Detail: fmt.Sprintf("no other admin key is enabled and never expires, and without one nobody could administer this installation; "+
 			"create another one first (hookswitch keys create NAME --admin), then %s", verb),
 	}
