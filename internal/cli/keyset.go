@@ -36,6 +36,25 @@ func keysetFile(c *config.Config) string {
 	return strings.TrimPrefix(c.Database, "sqlite:") + keysetSuffix
 }
 
+// sharedKeyset refuses a start on PostgreSQL without a keyset that can be read, before the tables are brought up to date: nodes of an older
+// version could not go on with them, and there would be none in their place.
+func sharedKeyset(c *config.Config) error {
+	if !store.IsPostgres(c.Database) || !c.Master.Keyset.IsZero() {
+		return nil
+	}
+	path := keysetFile(c)
+	if path == "" {
+		return fmt.Errorf("cannot use the store: %w", &keysetError{errNoKeyset})
+	}
+	if _, err := seal.Follow(path, slog.New(slog.DiscardHandler)); errors.Is(err, fs.ErrNotExist) {
+		return &keysetError{fmt.Errorf("cannot use the store: there is no master keyset %s: put it back from its backup; for a new store make one, and give the same "+
+			"to every node: hookswitch keys new-master >%s", path, path)}
+	} else if err != nil {
+		return fmt.Errorf("cannot use the store: %w", &keysetError{err})
+	}
+	return nil
+}
+
 // masterKeyset returns how the store, once it is open, finds the keyset that the configuration names. That of an embedded store in
 // which nothing is sealed yet is made.
 func masterKeyset(c *config.Config, log *slog.Logger) func(known []uint32) (store.Sealer, error) {

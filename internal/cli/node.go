@@ -46,6 +46,9 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	if err := c.CheckMaster(); err != nil {
 		return nil, err
 	}
+	if err := sharedKeyset(c); err != nil {
+		return nil, err
+	}
 	n.metrics = prometheus.NewRegistry()
 	if n.entry, err = openEntry(ctx, c, log, n.metrics); err != nil {
 		return nil, err
