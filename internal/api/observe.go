@@ -94,10 +94,19 @@ func (s *Server) observe(c *call, took time.Duration) {
 	s.metrics.requests.WithLabelValues(pattern, statusClass(c.status)).Inc()
 	s.metrics.duration.WithLabelValues(pattern).Observe(took.Seconds())
 	if ctx := c.r.Context(); s.log.Enabled(ctx, slog.LevelDebug) {
-		s.log.LogAttrs(ctx, slog.LevelDebug, "request answered", slog.String("method", c.r.Method), slog.String("route", pattern),
+		s.log.LogAttrs(ctx, slog.LevelDebug, "request answered", slog.String("method", shownMethod(c.r.Method)), slog.String("route", pattern),
 			slog.String("path", c.shownPath()), slog.Int("status", c.status), slog.Duration("took", took),
 			slog.String("contactCenter", string(c.center.ID)))
 	}
+}
+
+// shownMethod is the method that is logged: none that no route has, because a caller may write anything there, a key too.
+func shownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return routeUnknown
 }
 
 // shownPath is the path that is logged: none of a request that was wrong, because what somebody has mistaken for an id may be a key.

@@ -129,6 +129,12 @@ its schema is too new or copying into it was not finished, 6 the database cannot
 	return cmd
 }
 
+const (
+	// copyFromEnv and copyToEnv are the variables with the databases of a copy: two may have two passwords, and flags are seen by others.
+	copyFromEnv = config.EnvPrefix + "COPY_FROM"
+	copyToEnv   = config.EnvPrefix + "COPY_TO"
+)
+
 const copyLong = `Copy a whole store between SQLite and PostgreSQL, in any direction: contact centres, keys, webhooks with their secrets,
 interactions, events, deliveries, attempts, and the answers kept for Idempotency-Keys. Ids, cursors and the order of events stay.
 Secrets stay sealed as they are: give the master keyset of the source (master-keyset-file) to the server of the copy.
@@ -140,7 +146,8 @@ Deliveries that were in somebody's hands are due in the copy. Rows are copied in
 At the end the destination is read again and compared: rows, and a SHA-256 over all values of each table. Until then it is marked
 as incomplete, and no server uses it; after an interruption, empty it and copy again. The source is never changed.
 
-Prefer PGPASSWORD or a password file (PGPASSFILE) to a password in a URL: others may read command lines.
+Others may read command lines: give a URL with a password in ` + copyFromEnv + ` or ` + copyToEnv + `, where the flag is left out, or the
+password in PGPASSWORD or a password file (PGPASSFILE).
 
 Exit codes: 0 copied and the same, 1 different or interrupted, 2 usage, 3 there is no such SQLite file, 4 the destination is not
 empty, a side is in use, or a schema does not fit, 6 a database cannot be reached.`
@@ -153,13 +160,13 @@ func (a *app) migrateCopyCommand() *cobra.Command {
 		Short: "Copy a whole store into an empty database, and compare",
 		Long:  copyLong,
 		Example: `  hookswitch migrate copy --from hookswitch.db --to postgres://hookswitch@db.example/hookswitch
-  hookswitch migrate copy --from postgres://hookswitch@db.example/hookswitch --to hookswitch.db`,
+  hookswitch migrate copy --from postgres://hookswitch@db.example/hookswitch --to hookswitch.db
+  HOOKSWITCH_COPY_TO=$(cat database.url) hookswitch migrate copy --from hookswitch.db   # a URL with a password`,
 		Args: args(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for flag, name := range map[string]string{"--from": from, "--to": to} {
-				if err := checkDatabase(flag, name); err != nil {
-					return err
-				}
+			from, to := firstOf(from, a.env(copyFromEnv)), firstOf(to, a.env(copyToEnv))
+			if err := errors.Join(checkDatabase("--from", copyFromEnv, from), checkDatabase("--to", copyToEnv, to)); err != nil {
+				return err
 			}
 			return a.copying(cmd.Context(), asJSON, func(ctx context.Context, tell func(store.CopyProgress)) (*store.CopyReport, error) {
 				return store.Copy(ctx, store.CopyOptions{From: from, To: to, Force: force, Progress: tell})
@@ -167,17 +174,17 @@ func (a *app) migrateCopyCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&from, "from", "", "the database to copy: the path of an SQLite file, or postgres://user@host:5432/database")
-	flags.StringVar(&to, "to", "", "the empty database to copy into: the same forms")
+	flags.StringVar(&from, "from", "", "the database to copy: the path of an SQLite file, or postgres://user@host:5432/database (or "+copyFromEnv+")")
+	flags.StringVar(&to, "to", "", "the empty database to copy into: the same forms (or "+copyToEnv+")")
 	flags.BoolVar(&force, "force", false, "the nodes that a PostgreSQL database still lists are dead")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
 // checkDatabase refuses what is no name of a database, as the configuration does, without showing a password.
-func checkDatabase(flag, name string) error {
+func checkDatabase(flag, variable, name string) error {
 	if name == "" {
-		return usageErrorf("migrate copy needs --from and --to, and %s is missing", flag)
+		return usageErrorf("migrate copy needs --from and --to, and %s (or %s) is missing", flag, variable)
 	}
 	none := func(string) (string, bool) { return "", false }
 	_, err := config.Load(config.Sources{Env: none, Flag: func(key string) (string, bool) { return name, key == "database" }})

@@ -331,6 +331,12 @@ func TestSecretsAreShownNowhere(t *testing.T) {
 		"an excerpt of itself":  from(t, nil, nil, "\"admin-key\": ["+secret+"]\n"),
 		"a bad mail server":     from(t, map[string]string{"smtp": "smtp://user:" + strings.ReplaceAll(secret, " ", "%20") + "@mail.example:0"}, nil, ""),
 		"a file that is broken": from(t, nil, nil, "admin-key: "+secret+"\nlisten: [\n"),
+		"a key misspelt":        from(t, nil, nil, "adminkey: "+secret+"\n"),
+		"a key of nothing":      from(t, nil, nil, "password: "+secret+"\n"),
+		"a key on many lines":   from(t, nil, nil, "master-keyset: |\n  {\n  \"value\":\n  \""+secret+"\"\n  }\nlistn: :1\n"),
+		"a file that is a key":  from(t, nil, nil, secret+"\n"),
+		"a list of keys":        from(t, nil, nil, "- "+secret+"\n"),
+		"a quote left open":     from(t, nil, nil, "admin-key: \""+secret+"\nlisten: :1\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := config.Load(s)

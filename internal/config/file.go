@@ -114,16 +114,46 @@ func syntaxProblem(path string, err error) Problem {
 	return Problem{Origin: r.origin(at), Message: "the file is not YAML: " + located.GetMessage(), Excerpt: excerpt(at)}
 }
 
-// excerpt shows the lines around a token, without the values of secret keys.
+var (
+	// excerptLine is a line of an excerpt: its number, and what the file has there.
+	excerptLine = regexp.MustCompile(`^(>?\s*\d+ \| )(.*)$`)
+	// namedLine is a line of a file that begins a key.
+	namedLine = regexp.MustCompile(`^(["']?([^\s"':#]+)["']?\s*:)(.*)$`)
+)
+
+// excerpt shows the lines around a token, without the values of secret keys: only what belongs to a key that is known to be none, or is
+// spelled nearly as one, is shown. A value may be on many lines, the first of them above the excerpt.
 func excerpt(at *token.Token) string {
 	text := yaml.FormatErrorWithToken("", at, false, true)
 	_, text, _ = strings.Cut(text, "\n") // the first line is the position, which the origin says already
-	for _, k := range keys() {
-		if k.secret {
-			text = regexp.MustCompile(`(?m)(`+regexp.QuoteMeta(k.name)+`["']?\s*:).*$`).ReplaceAllString(text, "$1 ***")
+	lines, open := strings.Split(text, "\n"), false
+	for i, line := range lines {
+		parts := excerptLine.FindStringSubmatch(line)
+		if parts == nil {
+			continue // the mark below a line
+		}
+		named := namedLine.FindStringSubmatch(parts[2])
+		if named != nil {
+			open = mayBeShown(named[2])
+		}
+		switch {
+		case open || strings.TrimSpace(parts[2]) == "":
+		case named != nil:
+			lines[i] = parts[1] + named[1] + " ***"
+		default:
+			lines[i] = parts[1] + "***"
 		}
 	}
-	return HidePassword(text)
+	return HidePassword(strings.Join(lines, "\n"))
+}
+
+// mayBeShown reports whether the value of what stands for a key is no secret.
+func mayBeShown(name string) bool {
+	k, known := findKey(name)
+	if !known {
+		k, known = findKey(nearest(name))
+	}
+	return known && !k.secret
 }
 
 func findKey(name string) (key, bool) {

@@ -3,9 +3,11 @@ package gate
 import (
 	"context"
 	"crypto/tls"
+	"log"
 	"log/slog"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -39,12 +41,12 @@ const (
 )
 
 // NewServer makes a server with all limits. c is nil for plain HTTP.
-func NewServer(h http.Handler, c *Certificate, log *slog.Logger) *http.Server {
+func NewServer(h http.Handler, c *Certificate, to *slog.Logger) *http.Server {
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: HeaderTimeout, ReadTimeout: ReadTimeout, WriteTimeout: WriteTimeout, IdleTimeout: IdleTimeout,
 		MaxHeaderBytes: HeaderBytesMax,
 		// Callers fill it with what they do wrong: it is for those who look for that.
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog: errorLog(to),
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: StreamsMax, MaxReceiveBufferPerConnection: connectionReceiveBytesMax, MaxReceiveBufferPerStream: streamReceiveBytesMax,
 			SendPingTimeout: silentMax, PingTimeout: aliveMax, WriteByteTimeout: frameWriteMax,
@@ -54,6 +56,23 @@ func NewServer(h http.Handler, c *Certificate, log *slog.Logger) *http.Server {
 		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
 	}
 	return s
+}
+
+// errorLog is where net/http says what is wrong with a connection. What it repeats of the caller's words, it puts into quotes: that is left
+// out, because it may be a key or a body that came the wrong way.
+func errorLog(to *slog.Logger) *log.Logger {
+	return log.New(quoteless{slog.NewLogLogger(to.Handler(), slog.LevelDebug)}, "", 0)
+}
+
+type quoteless struct{ to *log.Logger }
+
+// Write logs a line up to its first quote, and says that there was more.
+func (q quoteless) Write(line []byte) (int, error) {
+	text, _, more := strings.Cut(string(line), `"`)
+	if more {
+		text += "…"
+	}
+	return len(line), q.to.Output(0, text)
 }
 
 // waitFor waits, and reports whether ctx is still on.
