@@ -109,9 +109,9 @@ func shownMethod(method string) string {
 	return routeUnknown
 }
 
-// shownPath is the path that is logged: none of a request that was wrong, because what somebody has mistaken for an id may be a key.
+// shownPath is the path that is logged: none of a request that was not answered, because what somebody has mistaken for an id may be a key.
 func (c *call) shownPath() string {
-	if c.status >= 400 && c.status < 500 {
+	if c.status >= 400 {
 		return ""
 	}
 	return clip(c.r.URL.Path)

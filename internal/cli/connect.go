@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hookswitch/hookswitch/client"
+	"github.com/hookswitch/hookswitch/internal/config"
 )
 
 const (
@@ -73,7 +74,7 @@ func firstOf(texts ...string) string {
 func (c *connection) base() (string, error) {
 	base := strings.TrimRight(firstOf(c.server, c.app.env(serverEnv), serverDefault), "/")
 	if u, err := url.Parse(base); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return "", usageErrorf("the server %q is not a URL such as %s", base, serverDefault)
+		return "", usageErrorf("the server %q is not a URL such as %s", config.HidePassword(base), serverDefault)
 	}
 	return base, nil
 }
@@ -224,7 +225,7 @@ func unreachable(base string, cause error) error {
 	if wrapped, ok := errors.AsType[*url.Error](cause); ok {
 		cause = wrapped.Err // the URL is said once
 	}
-	return &unreachableError{base, cause}
+	return &unreachableError{config.HidePassword(base), cause}
 }
 
 func ask(base string, call func() (*http.Response, error)) (body []byte, err error) {

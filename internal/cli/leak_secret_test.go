@@ -74,7 +74,11 @@ func (r *leakRun) certified(name string, serial int64) (certFile, keyFile string
 	if err != nil {
 		r.Fatal(err)
 	}
-	number, err := parsed.(*ecdsa.PrivateKey).Bytes()
+	private, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok {
+		r.Fatalf("certify made a key of another kind: %T", parsed)
+	}
+	number, err := private.Bytes()
 	if err != nil {
 		r.Fatal(err)
 	}

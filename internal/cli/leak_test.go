@@ -111,6 +111,7 @@ func runSecrets() map[string][]string {
 		"secret of a webhook that cannot be kept": nil,
 		"key of a signature that is checked":      nil,
 		"key of a signature in a flag":            nil,
+		"password in the server's URL":            nil,
 		"database password of a command":          nil,
 		"database password of a copy":             nil,
 		"secret in a broken configuration":        nil,
@@ -396,7 +397,11 @@ func (r *leakRun) refused() {
 	r.request(placeRefused, http.MethodPost, "/v1/webhooks", `"`+strings.Repeat(r.of("secret in broken JSON"), 40_000)+`"`) // more than is read
 
 	r.hookswitch(placeClients, 5, []string{"HOOKSWITCH_API_KEY=" + r.of("wrong key of a client command")}, "webhooks", "list")
-	r.hookswitch(placeClients, 6, []string{"HOOKSWITCH_SERVER=http://127.0.0.1:1"}, "webhooks", "list")
+	for server, code := range map[string]int{"http://u:%s@127.0.0.1:1": 6, "ftp://u:%s@127.0.0.1:1": 2, "http://u:%s%%zz@127.0.0.1:1": 2} {
+		env := []string{"HOOKSWITCH_SERVER=" + fmt.Sprintf(server, r.of("password in the server's URL"))}
+		r.hookswitch(placeClients, code, env, "webhooks", "list")
+		r.hookswitch(placeClients, map[int]int{6: 1, 2: 2}[code], env, "health")
+	}
 	r.hookswitch(placeClients, 1, []string{"HOOKSWITCH_DATABASE=postgres://u:" + r.of("database password of a command") + "@127.0.0.1:1/x?sslmode=never"}, "migrate", "status")
 	r.hookswitch(placeClients, 6, []string{"HOOKSWITCH_DATABASE=postgres://u:" + r.of("database password of a command") + "@127.0.0.1:1/x"}, "migrate", "status")
 }
@@ -479,7 +484,7 @@ func forms(secret string) [][]byte {
 		}
 	}
 	for _, part := range []string{secret[:len(secret)/2], secret[len(secret)/2:]} {
-		h, numbers := hex.EncodeToString([]byte(part)), strings.Trim(fmt.Sprint([]byte(part)), "[]")
+		h, numbers := hex.EncodeToString([]byte(part)), strings.Trim(fmt.Sprintf("%d", []byte(part)), "[]")
 		add(part, strings.ToLower(part), strings.ToUpper(part), url.QueryEscape(part), h, strings.ToUpper(h), numbers, strings.ReplaceAll(numbers, " ", ","))
 		for before := range 3 {
 			text := append(make([]byte, before), part...)

@@ -190,8 +190,8 @@ func (k Key) Usage() string {
 	return strings.TrimSuffix(first, ".")
 }
 
-// password matches the password in a database's URL, in either of its places.
-var password = regexp.MustCompile(`(://[^:@/\s]*:)[^@\s]*(@)|([?&]password=)[^&\s]*`)
+// password matches the password in a URL, up to the last @ that may end it, and those that a database's connection has as parameters.
+var password = regexp.MustCompile(`(://[^:@/\s]*:)\S*(@)|(\b(?:ssl)?password=)[^&\s]*`)
 
 // HidePassword returns a text in which three stars stand for the password of each URL.
 func HidePassword(text string) string { return password.ReplaceAllString(text, "$1$3***$2") }

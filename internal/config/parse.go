@@ -68,6 +68,9 @@ func parseDatabase(text string) (string, error) {
 		if !strings.HasPrefix(rest, "//") {
 			return "", errors.New("is not a PostgreSQL URL, such as postgres://user@host:5432/database")
 		}
+		if address, _, _ := strings.Cut(rest, "?"); strings.Count(address, "@") > 1 {
+			return "", errors.New("has more than one @ before its parameters: in a user name or a password, write @ : / ? # and % as %40 %3A %2F %3F %23 and %25")
+		}
 	case scheme != "sqlite":
 		return "", errors.New("has an unknown scheme: give the path of an SQLite file, sqlite:path, or postgres://user@host:5432/database")
 	case rest == "":
