@@ -22,8 +22,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/coreos/go-oidc/v3/oidc/oidctest"
-	"github.com/jackc/pgx/v5"
 
+	"github.com/hookswitch/hookswitch/internal/pgtest"
 	"github.com/hookswitch/hookswitch/internal/seal"
 )
 
@@ -350,22 +350,10 @@ func (r *leakRun) profiles() {
 // unkept has PostgreSQL refuse a row, and tell the row in its error.
 func (r *leakRun) unkept(database string) {
 	r.Helper()
-	conn, err := pgx.Connect(r.Context(), database)
-	if err != nil {
-		r.Fatal(err)
-	}
-	do := func(sql string) {
-		if _, err := conn.Exec(r.Context(), sql); err != nil {
-			r.Error(err)
-		}
-	}
-	do(`ALTER TABLE webhooks ADD CONSTRAINT refused CHECK (unsealed || settings NOT LIKE '%unkept%')`)
+	pgtest.Do(r.T, database, `ALTER TABLE webhooks ADD CONSTRAINT refused CHECK (unsealed || settings NOT LIKE '%unkept%')`)
 	r.request(placeRefused, http.MethodPost, "/v1/webhooks", `{"url":"https://unkept.example/?token=`+r.of("value in the query of a URL")+
 		`","secret":"`+r.of("secret of a webhook that cannot be kept")+`","headers":{"X-Token":"`+r.of("secret of a webhook that cannot be kept")+`"}}`)
-	do(`ALTER TABLE webhooks DROP CONSTRAINT refused`)
-	if err := conn.Close(r.Context()); err != nil {
-		r.Error(err)
-	}
+	pgtest.Do(r.T, database, `ALTER TABLE webhooks DROP CONSTRAINT refused`)
 }
 
 // withPassword returns the URL of a database with a password, which the server does not ask for.

@@ -207,6 +207,14 @@ func lend(t testing.TB, server *Server, from string) string {
 	return server.URL(name)
 }
 
+// Do runs one statement in a database, as its superuser, for tests that may not know a driver.
+func Do(t testing.TB, url, sql string) {
+	t.Helper()
+	if err := execute(url, sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
 // execute runs one statement on a connection of its own.
 func execute(url, sql string) error {
 	// Not the test's context, which has ended when its databases are dropped.
