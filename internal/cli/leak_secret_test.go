@@ -219,7 +219,7 @@ func (r *leakRun) tokens(issuer, foreign *tokenIssuer) {
 		signed := oidctest.SignIDToken(token.key.key, "k", oidc.ES256, string(text))
 		r.is(token.name, strings.Split(signed, ".")[1:]...)
 		env := []string{"HOOKSWITCH_TOKEN=" + signed}
-		r.hookswitch(placeMade, token.code, env, "webhooks", "create", "--url", "https://receiver.example/", "--secret-file", r.file("app.secret", r.of("app secret that was given")))
+		r.hookswitch(placeMade, token.code, env, "webhooks", "create", "--url", "https://127.0.0.1:1/", "--secret-file", r.file("app.secret", r.of("app secret that was given")))
 		if token.code == 0 {
 			r.flagged(placeClients, 0, nil, "", "interactions", "list", "--token", signed)
 			r.request(placeRefused, http.MethodGet, "/v1/webhooks", "", "X-Api-Key", signed)

@@ -342,7 +342,7 @@ func (r *leakRun) webhooks(echo string) []string {
 			r.is("app secret that was generated", shown)
 		}
 	}
-	r.flagged(placeMade, 0, nil, "", append(create, "https://a.example", "--secret", r.of("app secret in a flag"))...)
+	r.flagged(placeMade, 0, nil, "", append(create, "https://127.0.0.1:1", "--secret", r.of("app secret in a flag"))...)
 	next := r.file("next.secret", r.of("next app secret"))
 	r.hookswitch(placeMade, 0, nil, "webhooks", "secrets", "next", ids[0], "--secret-file", next, "--json")
 	made := r.hookswitch(placeMade, 0, nil, "webhooks", "secrets", "next", ids[1], "--json")
@@ -352,7 +352,7 @@ func (r *leakRun) webhooks(echo string) []string {
 	}
 	r.is("next app secret that was generated", strings.Join(generated[1:], ""))
 	r.hookswitch(placeWebhook, 0, nil, "webhooks", "secrets", "promote", ids[0])
-	body := `{"url":"https://a.example","secret":"` + r.of("app secret that was given") + `"}`
+	body := `{"url":"https://127.0.0.1:1","secret":"` + r.of("app secret that was given") + `"}`
 	for range 2 {
 		r.request(placeMade, http.MethodPost, "/v1/webhooks", body, "Idempotency-Key", "once")
 	}
