@@ -54,7 +54,7 @@ func law() []house {
 			folder: "internal/bearer", own: []string{"internal/hook"},
 			others: []string{"github.com/coreos/go-oidc/v3", "github.com/go-jose/go-jose/v4", "github.com/prometheus/client_golang"},
 		},
-		{folder: "internal/seal", others: []string{"github.com/tink-crypto/tink-go/v2"}},
+		{folder: "internal/seal", own: []string{"internal/hook"}, others: []string{"github.com/tink-crypto/tink-go/v2"}},
 		{folder: "internal/trace", own: []string{"internal/hook"}, others: []string{"go.opentelemetry.io/otel", "go.opentelemetry.io/proto/otlp", "go.opentelemetry.io/contrib/propagators/b3"}},
 		{folder: "internal/mail", own: []string{"internal/egress", "internal/hook"}, others: []string{"github.com/wneessen/go-mail"}},
 		{folder: "internal/token", own: []string{"internal/hook"}},

@@ -136,6 +136,9 @@ func problemOf(err error) (p *Problem, ok bool) {
 		p := newProblem(http.StatusUnprocessableEntity, "the idempotency key was used before with another request")
 		p.add("header.Idempotency-Key", "was used before with another request", "")
 		return p, true
+	case errors.Is(err, hook.ErrLocked):
+		return newProblem(http.StatusServiceUnavailable, "what this is about is sealed under a master key that this server does not hold; "+
+			"an operator sees more with `hookswitch keys master`, and another node may answer").with("Retry-After", retryAfterSeconds), true
 	case errors.Is(err, hook.ErrUnavailable):
 		return newProblem(http.StatusServiceUnavailable, "the store cannot commit now; the same request may succeed later").
 			with("Retry-After", retryAfterSeconds), true

@@ -396,6 +396,9 @@ func (s *Server) testWebhook(ctx context.Context, in *testInput) (*answer, error
 	if s.tester == nil {
 		return nil, newProblem(http.StatusServiceUnavailable, "this server sends no webhooks").with("Retry-After", retryAfterSeconds)
 	}
+	if w.Locked() {
+		return nil, hook.ErrLocked
+	}
 	attempt := s.tester.Test(ctx, w)
 	return done(http.StatusOK, TestResult{Acknowledged: attempt.Acknowledged(), Attempt: showAttempt(&attempt)})
 }

@@ -105,7 +105,7 @@ func (l *lane) room() bool {
 // does not hold the lock.
 func (l *lane) webhook() (*hook.Webhook, bool) {
 	w, ok := l.engine.options.Queue.WebhookByNumber(l.number)
-	return w, ok && w.Enabled && !w.Deleted() && l.fits(w)
+	return w, ok && w.Sends() && l.fits(w)
 }
 
 // open reports whether the lane takes deliveries. The caller holds the lock.

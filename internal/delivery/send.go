@@ -57,6 +57,9 @@ type target struct {
 }
 
 func newTarget(w *hook.Webhook, version string) (*target, error) {
+	if w.Locked() {
+		return nil, hook.ErrLocked // nothing is ever signed with an empty secret
+	}
 	s := &w.Settings
 	u, err := url.Parse(s.URL)
 	if err != nil {

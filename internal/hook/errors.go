@@ -15,6 +15,8 @@ var (
 	// ErrUnavailable means that the store cannot commit now (a full disk, a lost connection); nothing was changed, and
 	// the same request may succeed later.
 	ErrUnavailable = errors.New("store not available")
+	// ErrLocked means that what is stored is sealed under a master key that this process does not hold. Another process may hold it.
+	ErrLocked = errors.New("sealed under a master key that this process does not hold")
 	// ErrReused means that an idempotency key was used before with another request.
 	ErrReused = errors.New("idempotency key was used with another request")
 )

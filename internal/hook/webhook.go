@@ -46,6 +46,13 @@ const (
 // Deleted reports whether the webhook was deleted.
 func (w *Webhook) Deleted() bool { return !w.DeletedAt.IsZero() }
 
+// Locked reports whether this process has not got the webhook's secrets, because its master keyset does not open them. Every webhook
+// has a secret: without one nothing may be signed.
+func (w *Webhook) Locked() bool { return w.Secrets.Current.IsZero() }
+
+// Sends reports whether its deliveries may be sent from this process. Those of a locked one are left to processes that open it.
+func (w *Webhook) Sends() bool { return w.Enabled && !w.Deleted() && !w.Locked() }
+
 // Wants reports whether an event becomes a delivery to this webhook. A disabled webhook wants its events: they are held
 // until it is enabled.
 func (w *Webhook) Wants(e *Event) bool {

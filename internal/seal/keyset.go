@@ -11,6 +11,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
 // prefixBytes is the length of what Tink writes before each text: its version, 1, and the number of the key in four bytes, the
@@ -30,6 +32,9 @@ type UnknownKeyError struct {
 func (e *UnknownKeyError) Error() string {
 	return fmt.Sprintf("sealed with master key %d, which the keyset does not hold", e.Number)
 }
+
+// Unwrap returns [hook.ErrLocked].
+func (e *UnknownKeyError) Unwrap() error { return hook.ErrLocked }
 
 // Keyset seals and opens. It never changes, and is safe for concurrent use.
 type Keyset struct {
@@ -114,6 +119,15 @@ func (k *Keyset) Promote() (*Keyset, error) {
 		return nil, errors.New("no key is staged")
 	}
 	return managed(manager)
+}
+
+// promoted returns a keyset in which a key is primary that is staged; false where it is not.
+func (k *Keyset) promoted(number uint32) (*Keyset, bool) {
+	if number == 0 || k.Staged() != number {
+		return nil, false
+	}
+	next, err := k.Promote()
+	return next, err == nil
 }
 
 // Without returns a keyset that does not hold some of the keys any more; the primary one cannot be left out.

@@ -21,11 +21,13 @@ type Ring struct {
 	path string
 	log  *slog.Logger
 
-	mu      sync.Mutex // guards all below
-	keyset  *Keyset
-	read    fs.FileInfo // of the file when it was read
-	looked  time.Time
-	problem error
+	mu     sync.Mutex // guards all below
+	keyset *Keyset
+	read   fs.FileInfo // of the file when it was read
+	looked time.Time
+	// promoted is the key that was made primary in memory; zero is none.
+	promoted uint32
+	problem  error
 }
 
 // Follow reads the keyset of a file and follows its changes.
@@ -68,6 +70,24 @@ func (r *Ring) Problem() error {
 	return r.problem
 }
 
+// Promote makes a key primary that the file holds as a staged one, in memory: another process has begun to seal with it, and its copy of
+// the file is newer. It reports whether there is such a key.
+func (r *Ring) Promote(number uint32) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keyset.primary == number {
+		return true
+	}
+	next, ok := r.keyset.promoted(number)
+	if !ok {
+		return false
+	}
+	r.log.Warn("others seal with the staged master key, and so does this process from now on: its keyset's file is an older copy, replace it",
+		"file", r.path, "key", number, "before", r.keyset.primary)
+	r.keyset, r.promoted = next, number
+	return true
+}
+
 func (r *Ring) current() *Keyset {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,6 +120,9 @@ func (r *Ring) renew() error {
 	}
 	if !slices.Contains(next.numbers, r.keyset.primary) {
 		return fmt.Errorf("master keyset %s does not hold key %d any more, which is in use", r.path, r.keyset.primary)
+	}
+	if again, ok := next.promoted(r.promoted); ok {
+		next = again
 	}
 	if next.primary != r.keyset.primary {
 		r.log.Info("the master keyset has another primary key", "file", r.path, "key", next.primary, "before", r.keyset.primary)

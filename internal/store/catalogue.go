@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -32,6 +33,8 @@ type catalogue struct {
 	// configured is the key whose text may be any; zero where there is none.
 	configured hook.KeyID
 	uses       *keyUses
+	// locked is how many webhooks this process cannot open.
+	locked int
 }
 
 const (
@@ -121,7 +124,7 @@ func (s *Store) refresh() error {
 	s.metrics.refreshes.Inc()
 	err := s.catalogue.load(s.engine)
 	if err != nil && !errors.Is(err, hook.ErrUnavailable) {
-		// Such as a secret under a key that this node's keyset does not hold yet: nothing can be decided before it does.
+		// Such as a secret that was tampered with: nothing can be decided before it is mended.
 		err = fmt.Errorf("%w: %w", hook.ErrUnavailable, err)
 	}
 	return err
@@ -145,12 +148,19 @@ func (c *catalogue) load(e engine) error {
 	if err := fresh.readCenters(e); err != nil {
 		return fmt.Errorf("read contact centres: %w", err)
 	}
+	before := c.opened()
 	err := e.read(selectWebhooks, func(r row) error {
 		w, err := scanWebhook(r, c.sealer)
-		if err == nil {
-			fresh.addWebhook(w)
+		switch {
+		case errors.Is(err, hook.ErrLocked): // the others are sent all the same
+			if !before.complete(w) {
+				fresh.locked++
+			}
+		case err != nil:
+			return err
 		}
-		return err
+		fresh.addWebhook(w)
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("read webhooks: %w", err)
@@ -165,9 +175,23 @@ func (c *catalogue) load(e engine) error {
 	defer c.mu.Unlock()
 	c.version, c.circuits = fresh.version, fresh.circuits
 	c.centers, c.ids, c.webhooks, c.byCenter = fresh.centers, fresh.ids, fresh.webhooks, fresh.byCenter
-	c.keys, c.configured = fresh.keys, fresh.configured
+	c.keys, c.configured, c.locked = fresh.keys, fresh.configured, fresh.locked
 	c.uses.keep(c.keys)
 	return nil
+}
+
+// opened are the webhooks that are in memory.
+func (c *catalogue) opened() unlocked {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return maps.Clone(c.webhooks)
+}
+
+// lockedNow returns how many webhooks this process cannot open.
+func (c *catalogue) lockedNow() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.locked
 }
 
 // addWebhook adds one of many; the lists are sorted when all are there. The caller owns the catalogue.

@@ -40,7 +40,7 @@ func (a *acceptance) fanOut(b batch, em *emission) {
 		switch {
 		case slices.Contains(em.waiting, w.Number):
 			state, due, waitsFor = hook.DeliveryWaiting, time.Time{}, em.follows
-		case w.Enabled && a.store.lanes != nil && a.store.lanes.Room(w.Number):
+		case w.Sends() && a.store.lanes != nil && a.store.lanes.Room(w.Number):
 			due = a.now.Add(a.store.options.Lease)
 			d.Lease = hook.Lease{Token: int64(em.event.Serial), Until: due}
 			a.leased = append(a.leased, d)
@@ -89,7 +89,7 @@ func (s *Store) Due(context.Context) ([]hook.Due, error) {
 // Claim leases up to limit deliveries of a webhook that are due, those that are due longest first.
 func (s *Store) Claim(ctx context.Context, now time.Time, webhook hook.WebhookNumber, limit int) ([]*hook.Delivery, error) {
 	w, ok := s.WebhookByNumber(webhook)
-	if !ok || !w.Enabled || w.Deleted() {
+	if !ok || !w.Sends() {
 		return nil, nil
 	}
 	c := &claim{store: s, webhook: w, now: now, limit: limit}
@@ -129,7 +129,7 @@ func (c *claim) stage(n int, b batch) (more bool) {
 
 func (c *claim) find(b batch) {
 	c.claimed, c.ended = c.claimed[:0], 0
-	if w, ok := c.store.WebhookByNumber(c.webhook.Number); !ok || !w.Enabled || w.Deleted() {
+	if w, ok := c.store.WebhookByNumber(c.webhook.Number); !ok || !w.Sends() {
 		return // another process has disabled it since
 	}
 	lease := hook.Lease{Token: int64(c.store.nextSerial(c.now, 0)), Until: c.now.Add(c.store.options.Lease)}

@@ -117,12 +117,17 @@ func (s *Store) checkKeys(used []usedKey) ([]usedKey, error) {
 		}
 		newest = max(newest, k.since)
 	}
-	if len(missing) == 0 {
-		return used, nil
-	}
 	count, err := s.countByKey()
 	if err != nil {
 		return nil, err
+	}
+	for number := range count {
+		if number != 0 && !slices.Contains(held, number) && !slices.Contains(missing, number) {
+			return nil, &KeysetError{Missing: append(missing, number), Held: held} // as where parts of two databases are in one
+		}
+	}
+	if len(missing) == 0 {
+		return used, nil
 	}
 	for _, k := range used {
 		if slices.Contains(missing, k.number) && (k.since >= newest || count[k.number] > 0) {
@@ -148,7 +153,7 @@ type auditedMasterKey struct {
 // usePrimary remembers the primary key when it is used for the first time, and logs that it is not the one before.
 func (s *Store) usePrimary(now time.Time, used []usedKey, commit func(task) error) error {
 	primary := s.options.Sealer.Primary()
-	if slices.ContainsFunc(used, func(k usedKey) bool { return k.number == primary }) {
+	if s.olderPrimary(used) || slices.ContainsFunc(used, func(k usedKey) bool { return k.number == primary }) {
 		return nil
 	}
 	proof, key, err := s.options.Sealer.Seal([]byte(proofText), aboutMasterKey(primary))

@@ -157,7 +157,7 @@ func (w *write[T]) readAnswer(r row) (answered, err error) {
 func (w *write[T]) keepAnswer(b batch, a Answer) {
 	var key uint32
 	if w.once.Secret {
-		sealed, with, err := w.store.options.Sealer.Seal(a.Body, aboutAnswer(w.center, w.once.Key))
+		sealed, with, err := w.store.sealText(a.Body, aboutAnswer(w.center, w.once.Key))
 		if err != nil {
 			fail(b, fmt.Errorf("keep answer: %w", err))
 			return

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -32,6 +33,9 @@ const (
 
 // sealing is what is known of what is sealed with which key.
 type sealing struct {
+	// lacks is the key with which others seal, and which this process does not hold; zero is none.
+	lacks atomic.Uint32
+
 	mu    sync.Mutex // guards found
 	found MasterKeys
 }
@@ -41,10 +45,10 @@ type sealing struct {
 func (s *Store) keepSealed(ctx context.Context) {
 	tick := time.NewTicker(resealEvery)
 	defer tick.Stop()
+	said := ""
 	for {
-		if err := s.resealAll(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			s.metrics.sealing.failures.Inc()
-			s.options.Log.Warn("sealing secrets under the primary master key failed; it will be tried again", "error", err)
+		if err := s.resealAll(ctx, time.Now()); ctx.Err() == nil {
+			said = s.noteSealing(said, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -54,23 +58,46 @@ func (s *Store) keepSealed(ctx context.Context) {
 	}
 }
 
+// noteSealing logs a problem once, and that it is over. It returns what was said.
+func (s *Store) noteSealing(said string, err error) string {
+	if err == nil {
+		if said != "" {
+			s.options.Log.Info("secrets are sealed under the primary master key again")
+		}
+		return ""
+	}
+	s.metrics.sealing.failures.Inc()
+	if err.Error() != said {
+		s.options.Log.Warn("sealing secrets under the primary master key failed; it will be tried again", "error", err)
+	}
+	return err.Error()
+}
+
 // resealAll seals all that is not under the primary key, a bounded number of records at a time, and looks at what there is.
 func (s *Store) resealAll(ctx context.Context, now time.Time) (err error) {
 	defer func() { err = errors.Join(err, s.lookAtKeys(now, err)) }()
+	if s.catalogue.lockedNow() > 0 { // its keys may have come since
+		if err := s.refresh(); err != nil {
+			return err
+		}
+	}
 	used, err := s.readMasterKeys()
 	if err != nil {
 		return err
 	}
 	commit := func(t task) error { return s.committer.commit(ctx, t) }
-	primary := s.options.Sealer.Primary()
+	if err := s.keepUp(used); err != nil {
+		return err
+	}
 	if err := s.usePrimary(now, used, commit); err != nil {
 		return err
 	}
+	primary := s.options.Sealer.Primary()
 	if used, err = s.readMasterKeys(); err != nil {
 		return err
 	}
 	if len(used) == 0 || used[len(used)-1].number != primary {
-		return nil // another node has a newer one, which this one's keyset does not make primary yet: they must not undo each other's work
+		return nil // it has just changed: the next look will find that
 	}
 	count, err := s.countByKey()
 	if err != nil {
@@ -83,10 +110,10 @@ func (s *Store) resealAll(ctx context.Context, now time.Time) (err error) {
 			return err
 		}
 		s.metrics.sealing.resealed.Add(float64(r.done))
-		if r.problem != nil || r.done == 0 {
+		if r.done == 0 {
 			return r.problem // what is left is in other hands, or is counted anew at the next look
 		}
-		if err := s.lookAtKeys(now, nil); err != nil {
+		if err := s.lookAtKeys(now, r.problem); err != nil {
 			return err
 		}
 	}

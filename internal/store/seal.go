@@ -11,7 +11,7 @@ import (
 type Sealer interface {
 	// Seal encrypts for the record that about names, and returns the number of the key.
 	Seal(plain []byte, about string) (sealed []byte, key uint32, err error)
-	// Open decrypts what was sealed for the same record.
+	// Open decrypts what was sealed for the same record. Where its key is not held, the error is [hook.ErrLocked].
 	Open(sealed []byte, about string) ([]byte, error)
 	// Primary is the number of the key that seals; it may change.
 	Primary() uint32
@@ -124,7 +124,7 @@ func (s *Store) seal(w *hook.Webhook) (sealedWebhook, error) {
 	if err != nil {
 		return sealedWebhook{}, err
 	}
-	sealed, key, err := s.options.Sealer.Seal([]byte(secret), aboutWebhook(w.ID))
+	sealed, key, err := s.sealText([]byte(secret), aboutWebhook(w.ID))
 	if err != nil {
 		return sealedWebhook{}, fmt.Errorf("webhook %s: %w", w.ID, err)
 	}
@@ -147,4 +147,18 @@ func unseal(sealer Sealer, w *hook.Webhook, sealed []byte, unsealed string) erro
 	}
 	s.fill(w)
 	return nil
+}
+
+// unlocked are the secrets of webhooks that this process opened before, for those that it cannot open now. They are still
+// the webhook's as long as that was not changed since: sealing anew is no change.
+type unlocked map[hook.WebhookNumber]*hook.Webhook
+
+// complete gives a locked webhook what is secret of it, and reports whether it is known.
+func (u unlocked) complete(w *hook.Webhook) bool {
+	before, ok := u[w.Number]
+	if !ok || before.Locked() || before.ID != w.ID || !before.UpdatedAt.Equal(w.UpdatedAt) {
+		return false
+	}
+	w.Secrets, w.Settings.Credentials = before.Secrets, before.Settings.Credentials
+	return true
 }

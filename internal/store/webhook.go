@@ -21,6 +21,7 @@ const (
 		WHERE center = $1 AND id = $2`
 )
 
+// scanWebhook reads a webhook. Where its secrets cannot be opened, the error says so and the webhook has all else.
 func scanWebhook(r row, sealer Sealer) (*hook.Webhook, error) {
 	w := new(hook.Webhook)
 	var settings, unsealed string
@@ -36,13 +37,10 @@ func scanWebhook(r row, sealer Sealer) (*hook.Webhook, error) {
 	if err := json.Unmarshal([]byte(settings), &w.Settings); err != nil {
 		return nil, fmt.Errorf("decode settings of webhook %s: %w", w.ID, err)
 	}
-	if err := unseal(sealer, w, sealed, unsealed); err != nil {
-		return nil, err
-	}
 	w.Circuit = circuit.circuit()
 	w.CreatedAt, w.UpdatedAt, w.DeletedAt = fromMilli(created), fromMilli(updated), fromMilli(deleted)
 	w.Disabled = hook.Disabled{At: fromMilli(disabled), For: hook.DisabledFor(reason)}
-	return w, nil
+	return w, unseal(sealer, w, sealed, unsealed)
 }
 
 // CreateWebhook makes a webhook; ID, contact centre, settings, secret and enabled are the caller's. Events that are
