@@ -21,6 +21,7 @@ func TestProblemTable(t *testing.T) {
 		"bad id":      {hook.ErrBadID, 422, false},
 		"reused":      {hook.ErrReused, 422, false},
 		"unavailable": {hook.ErrUnavailable, 503, true},
+		"locked":      {fmt.Errorf("secrets: %w", hook.ErrLocked), 503, true},
 		"gone":        {context.Canceled, 503, true},
 		"too late":    {context.DeadlineExceeded, 503, true},
 		"made":        {newProblem(418, "d").with("Retry-After", "1"), 418, true},

@@ -97,6 +97,11 @@ func (s *Store) findSealer(now time.Time) error {
 	if used, err = s.checkKeys(used); err != nil {
 		return err
 	}
+	if len(used) == 0 {
+		if err := s.sealPlainAnswers(); err != nil {
+			return err
+		}
+	}
 	return s.usePrimary(now, used, func(t task) error { return s.engine.transact([]task{t}) })
 }
 

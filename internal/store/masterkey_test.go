@@ -24,7 +24,11 @@ import (
 )
 
 // changing is a sealer whose keyset a test replaces.
-type changing struct{ keyset atomic.Pointer[seal.Keyset] }
+type changing struct {
+	keyset atomic.Pointer[seal.Keyset]
+	// promotes is whether it makes a staged key primary when it is asked to.
+	promotes atomic.Bool
+}
 
 func newChanging(k *seal.Keyset) *changing {
 	c := new(changing)
@@ -42,6 +46,16 @@ func (c *changing) Open(sealed []byte, about string) ([]byte, error) {
 func (c *changing) Primary() uint32   { return c.keyset.Load().Primary() }
 func (c *changing) Numbers() []uint32 { return c.keyset.Load().Numbers() }
 func (c *changing) Problem() error    { return nil }
+
+// Promote makes the staged key primary.
+func (c *changing) Promote(number uint32) bool {
+	next, err := c.keyset.Load().Promote()
+	if !c.promotes.Load() || err != nil || next.Primary() != number {
+		return false
+	}
+	c.keyset.Store(next)
+	return true
+}
 
 func (c *changing) option() storetest.Option {
 	return storetest.With(func(o *store.Options) { o.Sealer = c })
@@ -297,6 +311,15 @@ func TestUpgradeSeals(t *testing.T) {
 			inserts = append(inserts, fmt.Sprintf(`INSERT INTO webhooks (center, number, id, settings, secret, enabled, created_at, updated_at, deleted_at)
 				VALUES (1, %d, %s, '{"url":"https://a.example","headers":{"X-Token":"%s"}}', '%s', 1, 1, 1, %d)`, n+1, blob(id), token, secret, deleted))
 		}
+		texts = append(texts, "conspicuous-answer")
+		body := fmt.Sprintf("%x", `{"id":"x","secret":"conspicuous-answer"}`)
+		fingerprint := strings.Repeat("00", 32)
+		if e.Shared {
+			body, fingerprint = `\x`+body, `\x`+fingerprint
+		}
+		x := map[bool]string{true: "", false: "x"}[e.Shared]
+		inserts = append(inserts, fmt.Sprintf(`INSERT INTO answers (center, key, fingerprint, status, body, at) VALUES (1, 'k', %s'%s', 201, %s'%s', %d)`,
+			x, fingerprint, x, body, moment().UnixMilli()))
 		must(t, store.Tamper(t.Context(), database, inserts...))
 		if all := contents(t, database); !bytes.Contains(all, []byte(texts[0])) {
 			t.Fatal("the store of before does not hold what is looked for")
@@ -327,6 +350,10 @@ func TestUpgradeSeals(t *testing.T) {
 		hidden(t, "after the upgrade", database, texts)
 		s.Reopen(t)
 		check("after a restart")
+		_, err := s.RotateSecrets(t.Context(), theCenter, hook.WebhookID{}, moment(), &store.Once[*hook.Webhook]{Key: "k"}, nil)
+		if answered := new(store.AnsweredError); !errors.As(err, &answered) || !bytes.Contains(answered.Body, []byte("conspicuous-answer")) {
+			t.Errorf("the answer of before: %v", err)
+		}
 		if !slices.Equal(known, []uint32{sealtest.Keyset().Primary()}) {
 			t.Errorf("asked for the keys %v", known)
 		}
