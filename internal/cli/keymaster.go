@@ -17,8 +17,13 @@ import (
 	"github.com/hookswitch/hookswitch/internal/seal"
 )
 
-// masterPollEvery is how often a server is asked how far it is.
-const masterPollEvery = time.Second
+const (
+	// masterPollEvery is how often a server is asked how far it is.
+	masterPollEvery = time.Second
+	// pruneAfter is how long a key must have been in use before older ones are removed: until then another node may still seal with them.
+	// It is longer than a store takes to look which key others use.
+	pruneAfter = 10 * time.Second
+)
 
 // masterKeyCommands are those of the group keys that are about the master keyset.
 func (a *app) masterKeyCommands(c *connection) []*cobra.Command {
@@ -138,7 +143,8 @@ the server's machine, as its user, with its configuration: it changes the keyset
 
 A running server notices within seconds, and seals all secrets anew with the new key in the background, while it delivers. It may be
 stopped or killed meanwhile, and goes on after its next start. --wait shows how far it is and ends when it is done; it asks the server,
-with an admin key. Then --prune removes the keys under which nothing is stored any more.
+with an admin key. Then --prune removes the keys under which nothing is stored any more; it waits until the new one has been in use for ten
+seconds.
 
 Where nodes have copies of the file, not the file itself: add the key with --stage, give the file to every node, and run the
 command again without --stage, which makes the staged key primary; then give the file to every node again.
@@ -295,13 +301,9 @@ func (c *connection) rotate(ctx context.Context, k *seal.Keyset, r rotation) (*s
 
 // pruneKeyset leaves out the keys under which the server has found nothing.
 func (c *connection) pruneKeyset(ctx context.Context, k *seal.Keyset) (*seal.Keyset, error) {
-	_, status, err := c.masterKey(ctx)
+	status, err := c.settledMasterKey(ctx, k)
 	if err != nil {
 		return nil, err
-	}
-	if status.Primary != int64(k.Primary()) || status.Remaining > 0 || status.Problem != nil {
-		return nil, &conflictError{fmt.Sprintf("nothing was removed: key %d is primary on the server, and %d records are not under it; `hookswitch keys master` shows more",
-			status.Primary, status.Remaining)}
 	}
 	var unused []uint32
 	for _, n := range k.Numbers() {
@@ -311,6 +313,34 @@ func (c *connection) pruneKeyset(ctx context.Context, k *seal.Keyset) (*seal.Key
 		}
 	}
 	return k.Without(unused)
+}
+
+// settledMasterKey waits until all nodes have had the time to see which key is primary, and refuses where the server is not well.
+func (c *connection) settledMasterKey(ctx context.Context, k *seal.Keyset) (client.MasterKeyStatus, error) {
+	again := time.NewTicker(masterPollEvery)
+	defer again.Stop()
+	for {
+		_, status, err := c.masterKey(ctx)
+		if err != nil {
+			return status, err
+		}
+		if status.Problem != nil {
+			return status, &conflictError{"nothing was removed, because the server has a problem: " + clean(*status.Problem)}
+		}
+		if status.Primary != int64(k.Primary()) || status.Remaining > 0 {
+			return status, &conflictError{fmt.Sprintf("nothing was removed: key %d is primary on the server, and %d records are not under it; `hookswitch keys master` shows more",
+				status.Primary, status.Remaining)}
+		}
+		primary := slices.IndexFunc(status.Keys, func(s client.MasterKey) bool { return s.Number == status.Primary })
+		if primary >= 0 && status.Keys[primary].UsedSince != nil && status.LookedAt.Sub(*status.Keys[primary].UsedSince) >= pruneAfter {
+			return status, nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return status, context.Cause(ctx)
+		}
+	}
 }
 
 // conflictError is a state that forbids what was asked for.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 const (
@@ -19,6 +20,8 @@ const (
 	groupRead  fs.FileMode = 0o040
 	// lockSuffix is what the file that is locked while a keyset's file is changed has behind its name.
 	lockSuffix = ".lock"
+	// partialInfix is what a file that is still being written has between the name that it is to get and a random number.
+	partialInfix = ".partial-"
 )
 
 // ReadFile reads the keyset of a file that nobody but its owner may read. Where there is none, the error is [fs.ErrNotExist].
@@ -130,7 +133,22 @@ func ChangeFile(path string, change func(*Keyset) (*Keyset, error)) (_ *Keyset, 
 	if err := errors.Join(keepOwner(partial, info), os.Rename(partial, path)); err != nil {
 		return nil, fmt.Errorf("replace master keyset %s: %w", path, errors.Join(err, removeLeft(partial)))
 	}
-	return next, syncFolder(path)
+	return next, errors.Join(removePartials(path), syncFolder(path))
+}
+
+// removePartials removes what processes that were killed have left beside a keyset's file: keys, which somebody may believe to be gone. The
+// caller has the lock; only a making of the file, which fails because there is one, may run beside it.
+func removePartials(path string) error {
+	list, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("look for parts of master keysets: %w", err)
+	}
+	for _, e := range list {
+		if strings.HasPrefix(e.Name(), filepath.Base(path)+partialInfix) {
+			err = errors.Join(err, removeLeft(filepath.Join(filepath.Dir(path), e.Name())))
+		}
+	}
+	return err
 }
 
 // writePartial writes a keyset beside the name that it is to get, and waits until it is on disk.
@@ -139,7 +157,7 @@ func writePartial(path string, k *Keyset) (partial string, err error) {
 	if err != nil {
 		return "", err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".partial-*") // new, and for the owner alone: see os.CreateTemp
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+partialInfix+"*") // new, and for the owner alone: see os.CreateTemp
 	if err != nil {
 		return "", fmt.Errorf("write master keyset: %w", err)
 	}

@@ -151,6 +151,52 @@ func TestChangeFileBesideOthers(t *testing.T) {
 	}
 }
 
+// What a process that was killed has left beside the file, a copy of its keys, is gone after the next change.
+func TestChangeFileRemovesPartials(t *testing.T) {
+	path, _ := made(t)
+	must(t, os.Link(path, path+".partial-123"))
+	must(t, os.WriteFile(path+".kept", nil, 0o600))
+	_, err := seal.ChangeFile(path, (*seal.Keyset).Stage)
+	must(t, err)
+	list, err := os.ReadDir(filepath.Dir(path))
+	must(t, err)
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	if want := []string{"master.keyset", "master.keyset.kept", "master.keyset.lock"}; !slices.Equal(names, want) {
+		t.Errorf("the folder holds %v, want %v", names, want)
+	}
+}
+
+// A staged key that others seal with becomes primary in memory, and stays so while the file changes without it; no other key does.
+func TestRingPromotes(t *testing.T) {
+	path, first := made(t)
+	staged, err := seal.ChangeFile(path, (*seal.Keyset).Stage)
+	must(t, err)
+	synctest.Test(t, func(t *testing.T) {
+		r, err := seal.Follow(path, slog.New(slog.DiscardHandler))
+		must(t, err)
+		if r.Promote(1) || r.Primary() != first.Primary() {
+			t.Errorf("a key that is not there is primary")
+		}
+		if !r.Promote(staged.Staged()) || r.Primary() != staged.Staged() {
+			t.Errorf("key %d is primary", r.Primary())
+		}
+		must(t, os.Chtimes(path, time.Now(), time.Now().Add(time.Hour)))
+		<-time.After(3 * time.Second)
+		if r.Primary() != staged.Staged() || r.Problem() != nil {
+			t.Errorf("after a change of the file: key %d, %v", r.Primary(), r.Problem())
+		}
+		_, err = seal.ChangeFile(path, (*seal.Keyset).Promote)
+		must(t, err)
+		<-time.After(3 * time.Second)
+		if r.Primary() != staged.Staged() || r.Promote(first.Primary()) {
+			t.Errorf("after the promotion in the file: key %d", r.Primary())
+		}
+	})
+}
+
 func rotate(k *seal.Keyset) (*seal.Keyset, error) {
 	staged, err := k.Stage()
 	if err != nil {

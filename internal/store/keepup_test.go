@@ -119,4 +119,3 @@ func TestStartWithPartsOfAnotherStore(t *testing.T) {
 		}
 	})
 }
-
