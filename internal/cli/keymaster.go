@@ -349,6 +349,16 @@ type conflictError struct{ text string }
 // Error says which.
 func (e *conflictError) Error() string { return e.text }
 
+// hasRotated reports whether the server seals with the primary key of a keyset, or with one that another rotation has made since.
+func hasRotated(status *client.MasterKeyStatus, k *seal.Keyset) bool {
+	if status.Primary == int64(k.Primary()) {
+		return true
+	}
+	older := slices.ContainsFunc(k.Numbers(), func(n uint32) bool { return int64(n) == status.Primary })
+	held := slices.ContainsFunc(status.Keys, func(s client.MasterKey) bool { return s.Number == int64(k.Primary()) && s.Held })
+	return held && !older
+}
+
 // waitResealed waits until the server has sealed everything with the primary key.
 func (a *app) waitResealed(ctx context.Context, c *connection, k *seal.Keyset) error {
 	again := time.NewTicker(masterPollEvery)
@@ -360,7 +370,7 @@ func (a *app) waitResealed(ctx context.Context, c *connection, k *seal.Keyset) e
 			return fmt.Errorf("the keyset is changed, and the server seals anew when it runs; how far it is, is not known: %w", err)
 		}
 		text := "waiting for the server to read the keyset\n"
-		if status.Primary == int64(k.Primary()) {
+		if hasRotated(&status, k) {
 			if status.Remaining == 0 {
 				a.tell("Everything is sealed with the new key.\n")
 				return nil

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,5 +68,24 @@ func TestPruneMaster(t *testing.T) {
 	}
 	if k, err := seal.ReadFile(path); err != nil || !slices.Equal(k.Numbers(), []uint32{rotated.Primary()}) {
 		t.Errorf("pruned: %v", err)
+	}
+}
+
+// Two rotations at the same time are made one after the other, and both see their end.
+func TestRotateMasterBesideAnother(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "h.db")
+	server := launch(t, []string{"HOOKSWITCH_ADMIN_KEY=" + adminKey}, "", "serve", "--database", database, "--listen", "127.0.0.1:0")
+	env := []string{"HOOKSWITCH_ADMIN_KEY=" + adminKey, "HOOKSWITCH_SERVER=" + server.await(&server.stderr, `msg=listening url=(\S+)`)[1]}
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			if code, _, stderr := run(t, env, "", "keys", "rotate-master", "--wait", "--database", database); code != 0 || !strings.Contains(stderr, "Everything is sealed with the new key") {
+				t.Errorf("%d %s", code, stderr)
+			}
+		})
+	}
+	wg.Wait()
+	if k, err := seal.ReadFile(database + ".keyset"); err != nil || len(k.Numbers()) != 3 {
+		t.Errorf("%v", err)
 	}
 }

@@ -110,7 +110,6 @@ func (s *Store) findSealer(now time.Time) error {
 func (s *Store) checkKeys(used []usedKey) ([]usedKey, error) {
 	held := s.options.Sealer.Numbers()
 	var missing []uint32
-	newest := int64(0)
 	for i := range used {
 		k := &used[i]
 		if !slices.Contains(held, k.number) {
@@ -120,7 +119,6 @@ func (s *Store) checkKeys(used []usedKey) ([]usedKey, error) {
 		if _, err := s.options.Sealer.Open(k.proof, aboutMasterKey(k.number)); err != nil {
 			return nil, &KeysetError{Held: held}
 		}
-		newest = max(newest, k.since)
 	}
 	count, err := s.countByKey()
 	if err != nil {
@@ -134,10 +132,14 @@ func (s *Store) checkKeys(used []usedKey) ([]usedKey, error) {
 	if len(missing) == 0 {
 		return used, nil
 	}
-	for _, k := range used {
-		if slices.Contains(missing, k.number) && (k.since >= newest || count[k.number] > 0) {
-			return nil, &KeysetError{Missing: missing, Held: held}
+	var needed []uint32
+	for _, number := range missing {
+		if count[number] > 0 || number == used[len(used)-1].number {
+			needed = append(needed, number)
 		}
+	}
+	if len(needed) > 0 {
+		return nil, &KeysetError{Missing: needed, Held: held}
 	}
 	err = s.engine.transact([]task{steps{func(b batch) {
 		for _, number := range missing {
