@@ -23,6 +23,7 @@
 //  9. What is secret of a webhook, and an answer that shows it, is stored sealed. A start without a key that something is sealed with is
 //     refused ([KeysetError]); what is not under the primary key is sealed anew in the background, beside all else and on however many
 //     nodes, and a killed process goes on where it was, because each row names its key. On SQLite what was there before is overwritten.
+//     A process that others have left behind, because its keyset lacks their key, goes on with what it can open, and seals nothing.
 //
 // # Group commit
 //

@@ -48,6 +48,9 @@ func TestNodeWithoutNewestKey(t *testing.T) {
 		if claimed, err := b.Claim(t.Context(), moment().Add(time.Hour), changed.Number, 1); err != nil || len(claimed) != 0 {
 			t.Errorf("claimed %v, %v", claimed, err)
 		}
+		draft := &hook.Webhook{ID: hook.WebhookID{UUID: newUUID()}, ContactCenter: theCenter, Settings: hook.DefaultSettings(), Secrets: kept.Secrets}
+		_, err = b.CreateWebhook(t.Context(), moment(), draft, nil)
+		wantError(t, err, hook.ErrLocked)
 		_, err = b.RotateSecrets(t.Context(), theCenter, kept.ID, moment(), nil, next)
 		wantError(t, err, hook.ErrLocked)
 		_, err = b.RotateSecrets(t.Context(), theCenter, changed.ID, moment(), nil, next)
