@@ -214,6 +214,7 @@ func TestBacklogOutlivesRestart(t *testing.T) {
 			}
 		}
 		enable(false)
+		synctest.Wait() // a worker that had found the webhook enabled just before may not have come to its POST yet
 		sent := len(seen.posts())
 		<-time.After(10 * time.Second)
 		if more := len(seen.posts()) - sent; more != 0 {
@@ -233,6 +234,7 @@ func TestBacklogOutlivesRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.accept(t, begin(events))
+		synctest.Wait()
 		sent = len(seen.posts())
 		<-time.After(5 * time.Second)
 		if len(seen.posts()) != sent {
