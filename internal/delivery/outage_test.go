@@ -221,21 +221,22 @@ func TestOutagePause(t *testing.T) {
 	})
 }
 
-// The credentials go along where there are some, and are nil where not.
+// The credentials go along where there are some, and are nil where not; what a receiver could repeat of them is looked for.
 func TestCredentialsAreSent(t *testing.T) {
 	for name, tt := range map[string]struct {
-		change func(*hook.Settings)
-		want   bool
+		change           func(*hook.Settings)
+		want, secretless bool
 	}{
-		"none":    {func(*hook.Settings) {}, false},
-		"headers": {func(s *hook.Settings) { s.Headers = map[string]string{"X-Mine": "1"} }, false},
-		"roots":   {func(s *hook.Settings) { s.TLS.Roots = "PEM" }, true},
-		"basic":   {func(s *hook.Settings) { s.Authorization.Basic = &hook.BasicAuth{Username: "u"} }, false}, // it is a header
-		"oauth2":  {func(s *hook.Settings) { s.Authorization.OAuth2 = &hook.ClientCredentials{ClientID: "c"} }, true},
+		"none":    {func(*hook.Settings) {}, false, true},
+		"query":   {func(s *hook.Settings) { s.URL += "?token=x" }, false, false},
+		"headers": {func(s *hook.Settings) { s.Headers = map[string]string{"X-Mine": "1"} }, false, false},
+		"roots":   {func(s *hook.Settings) { s.TLS.Roots = "PEM" }, true, true},
+		"basic":   {func(s *hook.Settings) { s.Authorization.Basic = &hook.BasicAuth{Username: "u"} }, false, false}, // it is a header
+		"oauth2":  {func(s *hook.Settings) { s.Authorization.OAuth2 = &hook.ClientCredentials{ClientID: "c"} }, true, false},
 	} {
 		target, err := newTarget(newWebhook(1, tt.change), "1")
-		if err != nil || (target.credentials != nil) != tt.want {
-			t.Errorf("%s: %v, %v", name, target.credentials, err)
+		if err != nil || (target.credentials != nil) != tt.want || target.secretless != tt.secretless {
+			t.Errorf("%s: %v, %v, %v", name, target.credentials, target.secretless, err)
 		}
 	}
 }

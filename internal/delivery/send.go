@@ -52,6 +52,8 @@ type target struct {
 	headers   http.Header
 	// credentials are what the sender needs of the webhook's: OAuth2, and TLS of its own; nil for most.
 	credentials *hook.Credentials
+	// secretless is [hook.Post.Secretless].
+	secretless bool
 	// series counts what becomes of its POSTs; nil for a test.
 	series *series
 }
@@ -67,10 +69,11 @@ func newTarget(w *hook.Webhook, version string) (*target, error) {
 	}
 	t := &target{
 		webhook: w, url: u, headers: make(http.Header, len(s.Headers)),
-		sha256:   slices.Contains(s.Signatures, hook.SignatureSHA256),
-		standard: slices.Contains(s.Signatures, hook.SignatureStandard),
-		attempt:  slices.Contains(s.Metadata, hook.MetadataAttempt),
-		delivery: slices.Contains(s.Metadata, hook.MetadataDelivery),
+		sha256:     slices.Contains(s.Signatures, hook.SignatureSHA256),
+		standard:   slices.Contains(s.Signatures, hook.SignatureStandard),
+		attempt:    slices.Contains(s.Metadata, hook.MetadataAttempt),
+		delivery:   slices.Contains(s.Metadata, hook.MetadataDelivery),
+		secretless: len(s.Headers) == 0 && s.Authorization.IsZero() && u.RawQuery == "",
 	}
 	if slices.Contains(s.Metadata, hook.MetadataUserAgent) {
 		t.userAgent = []string{"Hookswitch/" + version}
@@ -234,7 +237,8 @@ func (l *lane) send(batch []*hook.Delivery) {
 	m.unsampled = e.unsampled(batch)
 	e.metrics.begins(t)
 	answer := e.options.Sender.Send(e.sending, hook.Post{
-		URL: t.url, Header: t.header(m, began, span), Body: m.body, Credentials: t.credentials, Timeout: time.Duration(w.Settings.RequestTimeout),
+		URL: t.url, Header: t.header(m, began, span), Body: m.body, Credentials: t.credentials, Secretless: t.secretless,
+		Timeout: time.Duration(w.Settings.RequestTimeout),
 	})
 	e.metrics.ends(t)
 	if answer.Failure != hook.FailureNone && e.sending.Err() != nil {
