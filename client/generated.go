@@ -3228,7 +3228,7 @@ type ClientInterface interface {
 
 	// UpdateWebhookWithBody Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -3239,7 +3239,7 @@ type ClientInterface interface {
 
 	// UpdateWebhook Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -3250,7 +3250,7 @@ type ClientInterface interface {
 
 	// UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -4482,7 +4482,7 @@ func (c *Client) GetWebhook(ctx context.Context, id openapi_types.UUID, params *
 
 // UpdateWebhookWithBody Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //
@@ -4503,7 +4503,7 @@ func (c *Client) UpdateWebhookWithBody(ctx context.Context, id openapi_types.UUI
 
 // UpdateWebhook Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //
@@ -4524,7 +4524,7 @@ func (c *Client) UpdateWebhook(ctx context.Context, id openapi_types.UUID, param
 
 // UpdateWebhookWithApplicationMergePatchPlusJSONBody Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //
@@ -8657,7 +8657,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithBodyWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -8668,7 +8668,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -8679,7 +8679,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook's settings
 	//
-	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+	// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 	//
 	// Needs the permission webhooks.
 	//
@@ -14567,7 +14567,7 @@ func (c *ClientWithResponses) GetWebhookWithResponse(ctx context.Context, id ope
 
 // UpdateWebhookWithBodyWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //
@@ -14584,7 +14584,7 @@ func (c *ClientWithResponses) UpdateWebhookWithBodyWithResponse(ctx context.Cont
 
 // UpdateWebhookWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //
@@ -14601,7 +14601,7 @@ func (c *ClientWithResponses) UpdateWebhookWithResponse(ctx context.Context, id 
 
 // UpdateWebhookWithApplicationMergePatchPlusJSONBodyWithResponse Change a webhook's settings
 //
-// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
+// A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.
 //
 // Needs the permission webhooks.
 //

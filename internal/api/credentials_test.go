@@ -117,10 +117,21 @@ func TestCredentialsAreNotShown(t *testing.T) {
 // somebody else.
 func TestStoredSecretsGoToNobodyElse(t *testing.T) {
 	h := start(t)
+	ours, _ := newCertificate(t, "ours.example", time.Now().Add(time.Hour))
+	theirs, _ := newCertificate(t, "theirs.example", time.Now().Add(time.Hour))
+	roots := func(text string) string { return marshal(t, text) }
+	withRoots := strings.TrimSuffix(basicHook, "}") + `,"tls":{"roots":` + roots(ours+theirs) + `}}`
+	both := []string{"body.authorization.password", "body.headers.X-Token"}
 	for name, test := range map[string]struct {
 		made, patch string
 		want        []string
 	}{
+		"roots":                           {basicHook, `{"tls":{"roots":` + roots(theirs) + `}}`, both},
+		"other roots":                     {strings.Replace(withRoots, roots(ours+theirs), roots(ours), 1), `{"tls":{"roots":` + roots(theirs+ours) + `}}`, both},
+		"no roots any more":               {withRoots, `{"tls":null}`, both},
+		"roots, all given":                {basicHook, `{"tls":{"roots":` + roots(theirs) + `},"headers":{"X-Token":"new"},"authorization":{"password":"new"}}`, nil},
+		"one root less":                   {withRoots, `{"tls":{"roots":` + roots(theirs) + `}}`, nil},
+		"oauth2: roots":                   {oauth2Hook, `{"tls":{"roots":` + roots(theirs) + `}}`, []string{"body.authorization.clientSecret"}},
 		"another path":                    {basicHook, `{"url":"https://A.example:443/other?x=1"}`, nil},
 		"another host":                    {basicHook, `{"url":"https://b.example/x"}`, []string{"body.authorization.password", "body.headers.X-Token"}},
 		"another port":                    {basicHook, `{"url":"https://a.example:444/x"}`, []string{"body.authorization.password", "body.headers.X-Token"}},

@@ -317,7 +317,7 @@ func rowUpdateWebhook() row {
 	return row{
 		id: "updateWebhook", tag: "webhooks", needs: hook.PermitWebhooks, summary: "Change a webhook's settings",
 		about: "A JSON merge patch (RFC 7396), as application/json or application/merge-patch+json: absent fields stay, null puts the default back, retry, batch, circuitBreaker, disable, headers, authorization and tls are merged field by " +
-			"field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url needs all values " +
+			"field, lists are replaced. A password, clientSecret or key that is left out stays, but is never sent to another than it was given for: another scheme, host or port of url, or a root that is new, needs all values " +
 			"of headers and the password or clientSecret again, and so do another username, or another tokenUrl or clientId. enabled does what enable and disable do. The secret cannot be changed here, but by its rotation. Deliveries that are open follow the new settings.",
 		status: http.StatusOK, answer: Webhook{}, body: WebhookPatch{}, thorough: true,
 	}

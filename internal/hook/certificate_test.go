@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"math/big"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,20 @@ func (i *identity) private(t *testing.T) string {
 	return block("PRIVATE KEY", raw)
 }
 
+func readKey(t *testing.T, path string) crypto.Signer {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _ := pem.Decode(text)
+	key, err := x509.ParsePKCS8PrivateKey(first.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.(crypto.Signer)
+}
+
 func TestTLS(t *testing.T) {
 	root := issue(t, "root", curve(t, elliptic.P384()), nil)
 	middle := issue(t, "middle", curve(t, elliptic.P256()), root)
@@ -93,6 +108,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	strong := issue(t, "strong", long, nil)
+	slow := issue(t, "slow", readKey(t, "testdata/rsa5120.pem"), nil) // to make one takes seconds
 	_, edwards, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +143,9 @@ func TestTLS(t *testing.T) {
 		"a chain upside down":      {certificate: root.pem() + middle.pem() + client.pem(), key: root.private(t), field: "tls.certificate", want: "certificate 1 was not issued by the one behind it"},
 		"a gap in the chain":       {certificate: client.pem() + root.pem(), key: key, field: "tls.certificate", want: "certificate 1 was not issued"},
 		"for servers":              {certificate: server.pem(), key: server.private(t), field: "tls.certificate", want: "clientAuth"},
-		"RSA of 1,024 bits":        {certificate: weak.pem(), key: weak.private(t), field: "tls.certificate tls.key", want: "RSA key of 1024 bits; 2048 to 8192"},
+		"RSA of 1,024 bits":        {certificate: weak.pem(), key: weak.private(t), field: "tls.certificate tls.key", want: "RSA key of 1024 bits; 2048 to 4096"},
+		"RSA of 5,120 bits":        {certificate: slow.pem(), key: slow.private(t), field: "tls.certificate tls.key", want: "RSA key of 5120 bits; 2048 to 4096"},
+		"RSA of 5,120 bits behind": {roots: slow.pem()},
 		"encrypted":                {certificate: client.pem(), key: encrypted, field: "tls.key", want: "is encrypted"},
 		"encrypted in PKCS 8":      {certificate: client.pem(), key: block("ENCRYPTED PRIVATE KEY", []byte("x")), field: "tls.key", want: "is encrypted"},
 		"a key that is none":       {certificate: client.pem(), key: "horse", field: "tls.key", want: "is not PEM"},

@@ -161,10 +161,11 @@ func checkList[T ~string](c *checker, field string, list, allowed []T) {
 
 // reservedHeaders are those that a webhook's own headers must not touch: the ones that Hookswitch sends; b3, which
 // says in one header what X-B3-* say in several and could contradict them (B3 propagation, "Single Header"); and those that
-// frame an HTTP message or belong to one connection (RFC 9110, section 7.6.1).
+// frame an HTTP message or belong to one connection (RFC 9110, section 7.6.1). Proxy is no header at all, but one that CGI programs
+// take for their HTTP_PROXY ("httpoxy", CVE-2016-5385).
 func reservedHeaders() []string {
 	return []string{
-		"B3", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Http2-Settings", "Keep-Alive", "Proxy-Connection",
+		"B3", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Http2-Settings", "Keep-Alive", "Proxy", "Proxy-Connection",
 		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent", "Webhook-Id", "Webhook-Signature", "Webhook-Timestamp", "X-Ccid",
 	}
 }
@@ -199,7 +200,12 @@ func (c *checker) headers(field string, headers map[string]string) {
 	}
 }
 
+// reserved reports whether a name is one of these. CGI and its like make an underscore of a dash (RFC 3875, section 4.1.18), so that a receiver
+// behind them takes one name for the other.
 func reserved(canonical string) bool {
+	if strings.Contains(canonical, "_") {
+		canonical = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(canonical, "_", "-"))
+	}
 	return slices.Contains(reservedHeaders(), canonical) ||
 		slices.ContainsFunc(reservedPrefixes(), func(prefix string) bool { return strings.HasPrefix(canonical, prefix) })
 }

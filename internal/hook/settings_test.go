@@ -290,9 +290,9 @@ func TestOurHeadersCannotBeOverridden(t *testing.T) {
 		"X-B3-ParentSpanId", "X-B3-Flags", "b3",
 		"X-Hub-Signature", "X-Hub-Signature-256", "webhook-id", "webhook-timestamp", "webhook-signature",
 		"Hookswitch-Something-New", "User-Agent", "Content-Type", "Content-Length", "Content-Encoding", "Transfer-Encoding",
-		"Host", "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "TE", "Trailer", "Upgrade", "Expect",
+		"Host", "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authorization", "TE", "Trailer", "Upgrade", "Expect", "Proxy",
 	} {
-		for _, spelling := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
+		for _, spelling := range []string{name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "-", "_")} {
 			s := validSettings()
 			s.Headers = map[string]string{spelling: "x"}
 			checkFields(t, s.Validate(""), "headers."+spelling)
