@@ -73,7 +73,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 		return nil, errors.Join(err, n.store.Close(), n.free())
 	}
 	version := readBuild().Version
-	n.egress = egress.New(egress.Options{AllowPrivate: c.Targets.AllowPrivate, Proxy: egressProxy(c.Targets.Proxy)})
+	n.egress = egress.New(egress.Options{AllowPrivate: c.Targets.AllowPrivate, Proxy: egressProxy(c.Targets.Proxy), Direct: c.Targets.Direct})
 	out := &outlet{web: n.egress, tokens: token.New(n.egress, version), mail: newMailer(&c.Mail, version)}
 	n.engine = delivery.New(delivery.Options{
 		Queue: n.store, Sender: out, Disabler: n.store, Tracer: traced.posts, Log: log, Metrics: n.metrics, MetricsWebhooks: c.Metrics.Webhooks,

@@ -73,6 +73,8 @@ type Targets struct {
 	AllowPrivate []netip.Prefix
 	// Proxy is nil when receivers are reached directly.
 	Proxy *EgressProxy
+	// Direct are the networks that are reached without it all the same.
+	Direct []netip.Prefix
 }
 
 // Metrics says what the metrics show.
@@ -137,6 +139,7 @@ func keys() []key {
 		{name: "oidc-ca-file", set: into(func(c *Config) *string { return &c.Access.OIDC.CAFile }, parsePath)},
 		{name: "allow-private-targets", list: true, set: into(func(c *Config) *[]netip.Prefix { return &c.Targets.AllowPrivate }, parsePrefixes)},
 		{name: "egress-proxy", secret: true, file: true, set: into(func(c *Config) **EgressProxy { return &c.Targets.Proxy }, parseProxy)},
+		{name: "egress-proxy-except", list: true, set: into(func(c *Config) *[]netip.Prefix { return &c.Targets.Direct }, parsePrefixes)},
 		{name: "log-format", set: into(func(c *Config) *string { return &c.Log.Format }, oneOf(LogText, LogJSON))},
 		{name: "log-level", set: into(func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "warn", "error"))},
 		{name: "drain-timeout", set: into(func(c *Config) *time.Duration { return &c.DrainTimeout }, between(0, DrainTimeoutMax))},

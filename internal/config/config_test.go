@@ -98,7 +98,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		"log-level": "debug", "drain-timeout": "1m", "lease": "2m", "retention": "720h",
 		"otlp-endpoint": "http://127.0.0.1:4318", "trace-sample": "0.25", "metrics-webhooks": "7",
 		"smtp": "smtp://user:p%40ss@mail.example:2525", "smtp-from": "Hookswitch <hookswitch@example.com>",
-		"egress-proxy": "socks5://user:p%40ss@proxy.example",
+		"egress-proxy": "socks5://user:p%40ss@proxy.example", "egress-proxy-except": "10.20.0.0/16,fd00::/8",
 		"notice-quiet": "5m", "master-keyset": "a keyset", "master-keyset-file": "/etc/hookswitch/keyset",
 		"oidc-issuer": "https://login.example.com/realms/main/", "oidc-audience": "hookswitch", "oidc-center-claim": "org.ccid",
 		"oidc-permissions-claim": "realm_access.roles", "oidc-permissions-prefix": "hookswitch:", "oidc-ca-file": "/etc/hookswitch/ca.pem",
@@ -112,7 +112,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		time.Minute, 2 * time.Minute, 720 * time.Hour,
 		"http://127.0.0.1:4318", 0.25, 7,
 		"mail.example 2525 required user p@ss", `"Hookswitch" <hookswitch@example.com>`,
-		5 * time.Minute, "a keyset", "/etc/hookswitch/keyset", "socks5 proxy.example:1080 user p@ss",
+		5 * time.Minute, "a keyset", "/etc/hookswitch/keyset", "socks5 proxy.example:1080 user p@ss", "10.20.0.0/16 fd00::/8",
 		config.OIDC{
 			Issuer: "https://login.example.com/realms/main/", Audience: "hookswitch", CenterClaim: "org.ccid",
 			PermissionsClaim: "realm_access.roles", PermissionsPrefix: "hookswitch:", CAFile: "/etc/hookswitch/ca.pem",
@@ -141,7 +141,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 				c.Listen, c.Database, c.PublicURL, c.Access.AdminKey.Reveal(), join(c.Targets.AllowPrivate), c.Log, c.DrainTimeout, c.Lease, c.Retention,
 				c.Traces.Endpoint.String(), c.Traces.Sample, c.Metrics.Webhooks, described(c.Mail.Server), c.Mail.From.String(),
 				c.NoticeQuiet, c.Master.Keyset.Reveal(), c.Master.File,
-				fmt.Sprintf("%s %s:%d %s %s", c.Targets.Proxy.Scheme, c.Targets.Proxy.Host, c.Targets.Proxy.Port, c.Targets.Proxy.User, c.Targets.Proxy.Password.Reveal()),
+				fmt.Sprintf("%s %s:%d %s %s", c.Targets.Proxy.Scheme, c.Targets.Proxy.Host, c.Targets.Proxy.Port, c.Targets.Proxy.User, c.Targets.Proxy.Password.Reveal()), join(c.Targets.Direct),
 				c.Access.OIDC,
 				c.TLS, c.Operations, c.Limits,
 			}

@@ -57,6 +57,8 @@ type Options struct {
 	Resolver *net.Resolver
 	// Proxy is what receivers are reached through; nil means directly.
 	Proxy *Proxy
+	// Direct lists the networks that are reached directly although there is a proxy. They are guarded like all others.
+	Direct []netip.Prefix
 }
 
 // Client posts to receivers. It is safe for concurrent use by any number of goroutines.

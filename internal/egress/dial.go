@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -21,7 +22,9 @@ type dialer struct {
 	secure   net.Dialer
 	// proxy is nil where receivers are dialled from here.
 	proxy *proxy
-	tls   *tls.Config
+	// direct are the networks that are dialled from here all the same.
+	direct []netip.Prefix
+	tls    *tls.Config
 }
 
 func newDialer(o Options, g *guard) *dialer {
@@ -30,6 +33,9 @@ func newDialer(o Options, g *guard) *dialer {
 		plain:  net.Dialer{Resolver: o.Resolver, Control: g.controlPlain},
 		secure: net.Dialer{Resolver: o.Resolver, Control: g.controlSecure},
 		tls:    tlsConfig(o),
+	}
+	for _, p := range o.Direct {
+		d.direct = append(d.direct, unmapped(p))
 	}
 	if d.resolver == nil {
 		d.resolver = net.DefaultResolver
@@ -89,7 +95,8 @@ func (d *dialer) connect(ctx context.Context, s *sending, network, host, port st
 	}
 }
 
-// through has the proxy connect to the host's addresses in turn, each checked just before, until one answers or the proxy fails.
+// through has the proxy connect to the host's addresses in turn, each checked just before, until one answers or the proxy fails. Those that
+// are not for the proxy are dialled from here in their turn: what decides is the address, not the name, which whoever owns a webhook may choose.
 func (d *dialer) through(ctx context.Context, s *sending, host, port string, secure bool) (net.Conn, error) {
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
@@ -109,15 +116,22 @@ func (d *dialer) through(ctx context.Context, s *sending, host, port string, sec
 		may = append(may, to)
 	}
 	deadline, _ := ctx.Deadline() // there is one, by dialContext
-	// The end of the time is kept for asking the proxy whether it is there at all.
-	deadline = deadline.Add(-min(proxyProbeMax, time.Until(deadline)/proxyProbeShare))
+	if slices.ContainsFunc(may, func(to netip.AddrPort) bool { return !contains(d.direct, to.Addr()) }) {
+		// The end of the time is kept for asking the proxy whether it is there at all.
+		deadline = deadline.Add(-min(proxyProbeMax, time.Until(deadline)/proxyProbeShare))
+	}
 	for i, to := range may {
 		part := time.Until(deadline)
 		if left := len(may) - i; left > 1 {
 			part = min(part, max(part/time.Duration(left), dialShareLeast))
 		}
 		var conn net.Conn
-		if conn, err = d.proxy.dial(ctx, s, to, time.Now().Add(part)); err == nil {
+		if contains(d.direct, to.Addr()) {
+			conn, err = d.straight(ctx, to, secure, part)
+		} else {
+			conn, err = d.proxy.dial(ctx, s, to, time.Now().Add(part))
+		}
+		if err == nil {
 			return conn, nil
 		}
 		if isProxys(err) {
@@ -125,6 +139,17 @@ func (d *dialer) through(ctx context.Context, s *sending, host, port string, sec
 		}
 	}
 	return nil, d.proxy.blame(ctx, s, err)
+}
+
+// straight dials an address from here, as without a proxy, within a part of the time.
+func (d *dialer) straight(ctx context.Context, to netip.AddrPort, secure bool, part time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, part)
+	defer cancel()
+	dialer := &d.plain
+	if secure {
+		dialer = &d.secure
+	}
+	return dialer.DialContext(ctx, "tcp", to.String())
 }
 
 // dialContext puts the post's deadline back, which the transport takes from the context of a dial.

@@ -38,7 +38,7 @@
 // With [Options].Proxy, the name is resolved and each address checked here, as without; then the proxy is asked to connect to an
 // address that passed, by its number, one after the other within the post's time. The proxy resolves nothing, so it cannot be
 // led astray by a name. http goes through a tunnel too. TLS is spoken with the receiver through the tunnel: a proxy that
-// connects elsewhere has no certificate for it. The proxy's own address is the operator's, and is not guarded.
+// connects elsewhere has no certificate for it. Addresses in [Options].Direct are dialled from here, as if there were no proxy. The proxy's own address is the operator's, and is not guarded.
 //
 // Who is to blame decides whether a delivery uses up an attempt ([hook.FailureProxy]: it does not). Blaming the receiver for a proxy costs
 // attempts, of which there are days; blaming the proxy for a receiver lets a dead one wait for ever, with nobody told. So the proxy is

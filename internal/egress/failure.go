@@ -141,6 +141,9 @@ func nameText(e *net.DNSError) string {
 	case e.IsTimeout:
 		return fmt.Sprintf("the name %s does not resolve: the DNS server does not answer", e.Name)
 	}
+	if strings.Contains(e.Err, ":") { // an error of the connection to the DNS server, with its address and ours, which are nobody's business
+		return fmt.Sprintf("the name %s does not resolve: the DNS server cannot be reached", e.Name)
+	}
 	return fmt.Sprintf("the name %s does not resolve: %s", e.Name, e.Err)
 }
 

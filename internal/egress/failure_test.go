@@ -39,6 +39,7 @@ func TestClassify(t *testing.T) {
 		{"lost HTTP/2 connection", errors.New("http2: client connection lost"), hook.FailureBroken, "the connection broke before the response was complete"},
 		{"name server's silence", &net.DNSError{Name: "a.example", IsTimeout: true}, hook.FailureDNS, "the name a.example does not resolve: the DNS server does not answer"},
 		{"name server's trouble", &net.DNSError{Name: "a.example", Err: "server misbehaving"}, hook.FailureDNS, "the name a.example does not resolve: server misbehaving"},
+		{"name server's address", &net.DNSError{Name: "a.example", Err: "read udp 10.0.0.9:4000->10.0.0.53:53: read: connection refused"}, hook.FailureDNS, "the name a.example does not resolve: the DNS server cannot be reached"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -216,9 +216,12 @@ func isatap(a netip.Addr) (netip.Addr, bool) {
 }
 
 // allows reports whether the operator's list contains the address.
-func (g *guard) allows(a netip.Addr) bool {
+func (g *guard) allows(a netip.Addr) bool { return contains(g.allow, a) }
+
+// contains reports whether one of the networks, of which none is mapped, contains the address.
+func contains(networks []netip.Prefix, a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	for _, p := range g.allow {
+	for _, p := range networks {
 		if p.Contains(a) {
 			return true
 		}
