@@ -89,7 +89,11 @@ func readKey(t *testing.T, path string) crypto.Signer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return key.(crypto.Signer)
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		t.Fatalf("%s holds a %T", path, key)
+	}
+	return signer
 }
 
 func TestTLS(t *testing.T) {
