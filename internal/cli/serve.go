@@ -44,6 +44,7 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	keepStandardLog(log)
 	n, err := openNode(ctx, c, log)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"io"
+	"log"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -50,6 +51,15 @@ func TestServeOnEveryAddress(t *testing.T) {
 	if !strings.Contains(stdout, `"selfUri": "`+url+"/nexus/v3/chat/sessions/") {
 		t.Errorf("got %s%s", stdout, stderr)
 	}
+}
+
+// What libraries write to the standard log comes in the server's own, at level debug.
+func TestServeKeepsTheStandardLog(t *testing.T) {
+	p := launch(t, []string{"HOOKSWITCH_ADMIN_KEY=" + adminKey}, "", "serve", "--listen", "127.0.0.1:0", "--log-level", "debug",
+		"--database", filepath.Join(t.TempDir(), "h.db"))
+	p.await(&p.stderr, `msg=listening`)
+	log.Print("Transport: unhandled response frame type")
+	p.await(&p.stderr, `level=DEBUG msg="a library says" text="Transport: unhandled response frame type" leftOut=0`)
 }
 
 // startProcess starts the program as a process of its own and returns what its standard error says first.
