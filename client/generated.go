@@ -1761,7 +1761,7 @@ type TLSDraft struct {
 	// Certificate The client's certificate in PEM, with the intermediate ones behind it. One that has expired is refused.
 	Certificate *string `json:"certificate,omitempty"`
 
-	// Key Its private key in PEM, not encrypted: RSA of 2,048 bits or more, ECDSA of 256 or more, or Ed25519; never shown.
+	// Key Its private key in PEM, not encrypted: RSA of 2,048 to 4,096 bits, ECDSA of 256 or more, or Ed25519; never shown.
 	Key *string `json:"key,omitempty"`
 
 	// Roots Certificates in PEM that verify the receiver's, in place of the server's own; those when absent.
@@ -2073,7 +2073,7 @@ type WebhookPatch struct {
 		// Certificate The client's certificate in PEM, with the intermediate ones behind it. One that has expired is refused.
 		Certificate *string `json:"certificate,omitempty"`
 
-		// Key Its private key in PEM, not encrypted: RSA of 2,048 bits or more, ECDSA of 256 or more, or Ed25519; never shown.
+		// Key Its private key in PEM, not encrypted: RSA of 2,048 to 4,096 bits, ECDSA of 256 or more, or Ed25519; never shown.
 		Key *string `json:"key,omitempty"`
 
 		// Roots Certificates in PEM that verify the receiver's, in place of the server's own; those when absent.

@@ -120,7 +120,7 @@ func (AuthorizationDraft) TransformSchema(_ huma.Registry, s *huma.Schema) *huma
 // TLSDraft says in a body what is the webhook's own about its connections.
 type TLSDraft struct {
 	Certificate optional[string] `json:"certificate,omitzero" doc:"The client's certificate in PEM, with the intermediate ones behind it. One that has expired is refused."`
-	Key         optional[string] `json:"key,omitzero" doc:"Its private key in PEM, not encrypted: RSA of 2,048 bits or more, ECDSA of 256 or more, or Ed25519; never shown."`
+	Key         optional[string] `json:"key,omitzero" doc:"Its private key in PEM, not encrypted: RSA of 2,048 to 4,096 bits, ECDSA of 256 or more, or Ed25519; never shown."`
 	Roots       optional[string] `json:"roots,omitzero" doc:"Certificates in PEM that verify the receiver's, in place of the server's own; those when absent."`
 }
 
