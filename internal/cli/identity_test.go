@@ -318,16 +318,16 @@ func TestServeManyIdentities(t *testing.T) {
 			}})
 			r.create(open.URL, "/open", nil)
 
-			r.emit(200)
+			r.emit(80)
 			r.until("some are delivered", func() bool { return r.receiver.events("/north") > 20 && r.receiver.events("/oauth") > 20 })
 			r.receiver.want("/north", "north", "north-2")
 			r.receiver.want("/oauth", oauth+"one", oauth+"two")
 			r.patch("/north", map[string]any{"tls": ca.client("north-2", hour)})
 			r.patch("/oauth", map[string]any{"authorization": map[string]any{"clientSecret": "two"}})
-			r.emit(100)
+			r.emit(40)
 			if proxy != nil {
 				proxy.Down()
-				r.emit(50)
+				r.emit(20)
 				r.server.await(&r.server.stderr, "the egress proxy fails")
 				proxy.Up()
 			}
@@ -336,7 +336,7 @@ func TestServeManyIdentities(t *testing.T) {
 			})
 			r.receiver.want("/north", "north-2") // what still comes with the old ones is tried again
 			r.receiver.want("/oauth", oauth+"two")
-			r.emit(100)
+			r.emit(40)
 			for path := range r.webhooks {
 				r.until("all events at "+path, func() bool { return r.receiver.events(path) == 2*r.sent })
 			}
