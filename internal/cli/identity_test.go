@@ -325,15 +325,15 @@ func TestServeManyIdentities(t *testing.T) {
 			r.patch("/north", map[string]any{"tls": ca.client("north-2", hour)})
 			r.patch("/oauth", map[string]any{"authorization": map[string]any{"clientSecret": "two"}})
 			r.emit(40)
-			if proxy != nil {
+			r.until("the renewed ones are shown", func() bool {
+				return r.receiver.shown("/north", "north-2") > 0 && r.receiver.shown("/oauth", oauth+"two") > 0
+			})
+			if proxy != nil { // after that, so that no request for a token is broken: such a failure is kept for ten seconds
 				proxy.Down()
 				r.emit(20)
 				r.server.await(&r.server.stderr, "the egress proxy fails")
 				proxy.Up()
 			}
-			r.until("the renewed ones are shown", func() bool {
-				return r.receiver.shown("/north", "north-2") > 0 && r.receiver.shown("/oauth", oauth+"two") > 0
-			})
 			r.receiver.want("/north", "north-2") // what still comes with the old ones is tried again
 			r.receiver.want("/oauth", oauth+"two")
 			r.emit(40)
