@@ -68,7 +68,7 @@ func BenchmarkCreate(b *testing.B) { benchmarkRequests(b, benchServer(b), "/v1/i
 
 const benchKey = "the-admin-key-of-this-benchmark"
 
-func benchServer(b *testing.B) *Server {
+func benchServer(b testing.TB) *Server {
 	st, err := store.Open(b.Context(), store.Options{Sealer: sealtest.Keyset(), Database: filepath.Join(b.TempDir(), "bench.db")})
 	if err != nil {
 		b.Fatal(err)

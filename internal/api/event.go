@@ -23,12 +23,10 @@ const (
 	waitersMax = 1_024
 	// lookEvery bounds how often a waiting request looks into the store: commits are many, and most are other callers'.
 	lookEvery = 50 * time.Millisecond
+	// crowdLeast is from how many waiting requests on they look together, so that they can share what is read.
+	crowdLeast = 16
 	// heartbeatEvery is how often an idle stream says that it is alive, so that no proxy cuts it.
 	heartbeatEvery = 15 * time.Second
-	// streamBatch is how many events a stream reads at a time.
-	streamBatch = 200
-	// streamReadsMax bounds how many streams read the store at a time: many that begin far behind would keep others waiting.
-	streamReadsMax = 2
 	// streamRetry is how long the reader of a stream that ended is asked to wait before it connects again.
 	streamRetry = 2 * time.Second
 	// streamWriteMax bounds how long a stream's reader may keep one write waiting.
@@ -161,8 +159,7 @@ func (w *waits) enter() (leave func(), err error) {
 // until waits for news, and then a moment for more of it; false means that the wait is over without any: the time is up,
 // the caller is gone or the server is draining.
 func (w *waits) until(ctx context.Context, arrived <-chan struct{}, over <-chan time.Time) bool {
-	pause := time.NewTimer(lookEvery)
-	defer pause.Stop()
+	asked := time.Now()
 	select {
 	case <-arrived:
 	case <-over:
@@ -172,6 +169,8 @@ func (w *waits) until(ctx context.Context, arrived <-chan struct{}, over <-chan 
 	case <-w.draining:
 		return false
 	}
+	pause := time.NewTimer(w.pauseAfter(asked))
+	defer pause.Stop()
 	select {
 	case <-pause.C: // at once, where the last look was long ago
 		return true
@@ -182,6 +181,14 @@ func (w *waits) until(ctx context.Context, arrived <-chan struct{}, over <-chan 
 	}
 }
 
+// pauseAfter is how long somebody waits before the next look, who has looked at a time. In a crowd all look at the same times.
+func (w *waits) pauseAfter(looked time.Time) time.Duration {
+	if w.count.Load() < crowdLeast {
+		return lookEvery - time.Since(looked)
+	}
+	return lookEvery - time.Since(w.began)%lookEvery
+}
+
 // streamEvents answers with server-sent events (WHATWG HTML, section 9.2) until the caller goes, or may read them no more, or the server
 // drains.
 func (s *Server) streamEvents(ctx context.Context, in *listEventsInput) (*answer, error) {
@@ -189,9 +196,13 @@ func (s *Server) streamEvents(ctx context.Context, in *listEventsInput) (*answer
 	if in.LastEventID != "" {
 		after, parameter = in.LastEventID, "header.Last-Event-ID"
 	}
-	found, next, err := s.events(ctx, in.call, after, streamBatch, parameter) // a wrong cursor is told before the stream begins
-	if err != nil {
-		return nil, err
+	// A wrong cursor is told before the stream begins.
+	first := s.waits.pages.get(ctx, pageKey{in.center.Number, after, streamBatch})
+	switch {
+	case errors.Is(first.err, hook.ErrBadID):
+		return nil, badCursor(parameter)
+	case first.err != nil:
+		return nil, first.err
 	}
 	leave, err := s.waits.enter()
 	if err != nil {
@@ -202,9 +213,9 @@ func (s *Server) streamEvents(ctx context.Context, in *listEventsInput) (*answer
 		defer leave()
 		watch := s.store.WatchEvents(in.center.Number)
 		defer watch.Close()
-		st := &stream{call: c, out: http.NewResponseController(c), center: in.center.ID, watch: watch}
+		st := &stream{call: c, out: http.NewResponseController(c), watch: watch}
 		st.begin()
-		if err := st.run(ctx, found, next); err != nil && ctx.Err() == nil {
+		if err := st.run(ctx, first); err != nil && ctx.Err() == nil {
 			// The status is sent already: the stream ends, and the caller comes back with the last cursor.
 			s.log.LogAttrs(ctx, slog.LevelWarn, "event stream broke", slog.Any("error", err))
 		}
@@ -214,9 +225,8 @@ func (s *Server) streamEvents(ctx context.Context, in *listEventsInput) (*answer
 // stream is one answer of server-sent events.
 type stream struct {
 	*call
-	out    *http.ResponseController
-	center hook.ContactCenterID
-	watch  *store.EventWatch
+	out   *http.ResponseController
+	watch *store.EventWatch
 }
 
 func (st *stream) begin() {
@@ -225,20 +235,11 @@ func (st *stream) begin() {
 	st.WriteHeader(http.StatusOK)
 }
 
-func (st *stream) run(ctx context.Context, found []store.EventRecord, next string) error {
-	s := st.server
-	read := func(after string) ([]store.EventRecord, string, error) {
-		select {
-		case s.waits.reading <- struct{}{}:
-			defer func() { <-s.waits.reading }()
-		case <-ctx.Done():
-			return nil, after, ctx.Err()
-		}
-		return s.events(ctx, st.call, after, streamBatch, "query.after")
-	}
+func (st *stream) run(ctx context.Context, page eventPage) error {
+	s, limit := st.server, streamBatch
 	// The cursor comes first, so that a reader whose stream breaks before there was an event goes on from here, too.
-	first := next
-	if len(found) > 0 {
+	first := page.next
+	if page.events > 0 {
 		first = ""
 	}
 	if err := st.greet(first); err != nil {
@@ -248,19 +249,18 @@ func (st *stream) run(ctx context.Context, found []store.EventRecord, next strin
 		if !st.mayGoOn() { // it comes back and is told why
 			return nil
 		}
-		if err := st.write(found); err != nil {
+		if err := st.write(page.text); err != nil {
 			return err
 		}
+		limit = page.limitAfter(limit)
 		arrived := st.watch.Arrived()
-		var err error
-		if found, next, err = read(next); err != nil {
-			return err
-		}
-		for beat := time.NewTimer(heartbeatEvery); len(found) == 0 && s.waits.until(ctx, arrived, beat.C); {
+		page = s.waits.pages.get(ctx, pageKey{st.call.center.Number, page.next, limit})
+		for beat := time.NewTimer(heartbeatEvery); page.err == nil && page.events == 0 && s.waits.until(ctx, arrived, beat.C); {
 			arrived = st.watch.Arrived()
-			if found, next, err = read(next); err != nil {
-				return err
-			}
+			page = s.waits.pages.get(ctx, pageKey{st.call.center.Number, page.next, limit})
+		}
+		if page.err != nil {
+			return page.err
 		}
 		if s.waits.over(ctx) {
 			return nil
@@ -290,19 +290,9 @@ func (st *stream) greet(cursor string) error {
 }
 
 // write writes events, or a comment where there are none.
-func (st *stream) write(found []store.EventRecord) error {
-	text := []byte(":\n\n")
-	if len(found) > 0 {
-		text = nil
-	}
-	for i := range found {
-		shown := st.server.showEvent(&found[i], st.center)
-		data, err := encode(shown)
-		if err != nil {
-			return err
-		}
-		text = append(text, "id: "+shown.Cursor+"\nevent: "+string(shown.Event)+"\ndata: "...)
-		text = append(append(text, data...), "\n\n"...)
+func (st *stream) write(text []byte) error {
+	if len(text) == 0 {
+		text = []byte(":\n\n")
 	}
 	return st.send(text)
 }

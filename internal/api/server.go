@@ -109,9 +109,11 @@ type waits struct {
 	// draining is closed when they must end.
 	draining chan struct{}
 	once     sync.Once
-	// reading has one entry for each stream that reads the store.
-	reading chan struct{}
-	load    load
+	// began is what the times are counted from at which a crowd looks.
+	began time.Time
+	// pages reads for streams.
+	pages *pages
+	load  load
 }
 
 // New makes a server. It starts nothing.
@@ -121,7 +123,7 @@ func New(o Options) *Server {
 		log: o.Log, clock: o.Now, random: o.Random, mux: http.NewServeMux(),
 	}
 	s.waits.draining = make(chan struct{})
-	s.waits.reading = make(chan struct{}, streamReadsMax)
+	s.waits.began, s.waits.pages = time.Now(), newPages(s.readPage)
 	s.waits.load.places = make(chan struct{}, cmp.Or(o.RequestsMax, RequestsDefault))
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
