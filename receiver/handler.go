@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/hookswitch/hookswitch/interaction"
@@ -35,10 +34,8 @@ type Handler struct {
 	bodyBytesMax int64
 	onReject     func(r *http.Request, err error)
 
-	// explaining is held while a wrong signature is explained, which costs much more than finding out that it is
-	// wrong: only one is explained at a time. It guards patience.
-	explaining sync.Mutex
-	patience   patience
+	// patience is for explaining a wrong signature, which costs much more than finding out that it is wrong.
+	patience signature.Patience
 }
 
 // ServeHTTP verifies, handles and answers one POST.
@@ -90,17 +87,10 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 // verify tells which secret signed. It explains a wrong signature only if no other request is being explained at the moment, and if
 // explanations have not taken too much time lately. If not, a changed body is reported as a wrong secret.
 func (h *Handler) verify(header http.Header, body []byte) (secret int, err error) {
-	secret, err = h.verifier.Which(header, body)
-	if err == nil || !h.explaining.TryLock() {
-		return secret, err
+	if secret, err = h.verifier.Which(header, body); err != nil {
+		h.patience.Explain(func() { err = h.verifier.Verify(header, body) })
 	}
-	defer h.explaining.Unlock()
-	begun := time.Now()
-	if !h.patience.left(begun) {
-		return secret, err
-	}
-	defer func() { h.patience.spend(time.Since(begun)) }()
-	return secret, h.verifier.Verify(header, body)
+	return secret, err
 }
 
 // handleAll handles the events one after another. One that fails does not keep the others from being handled, so that

@@ -25,6 +25,15 @@ func VerifyStandard(header http.Header, body []byte, secrets [][]byte, now time.
 
 // VerifyStandard is the function VerifyStandard.
 func (v *Verifier) VerifyStandard(header http.Header, body []byte, now time.Time, tolerance time.Duration) error {
+	return v.standard(header, body, now, tolerance, true)
+}
+
+// CheckStandard is VerifyStandard without the search for a changed body or secret, as Check is for Verify.
+func (v *Verifier) CheckStandard(header http.Header, body []byte, now time.Time, tolerance time.Duration) error {
+	return v.standard(header, body, now, tolerance, false)
+}
+
+func (v *Verifier) standard(header http.Header, body []byte, now time.Time, tolerance time.Duration, search bool) error {
 	if len(v.signers) == 0 {
 		return noSecret()
 	}
@@ -51,7 +60,7 @@ func (v *Verifier) VerifyStandard(header http.Header, body []byte, now time.Time
 	if v.match(schemeStandard, head, body, macs) {
 		return nil
 	}
-	return v.mismatch(attempt{name: StandardHeader, scheme: schemeStandard, head: head, body: body, macs: macs}, true)
+	return v.mismatch(attempt{name: StandardHeader, scheme: schemeStandard, head: head, body: body, macs: macs}, search)
 }
 
 // parseStandard gives the well-formed v1 signatures, or the reason why there is none.

@@ -1,9 +1,12 @@
 package signature_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -88,4 +91,24 @@ func TestStandardPrefixTakenForKey(t *testing.T) {
 	header := standardHeader(stdID, "1614265330", signature.Standard([]byte(theirs), stdID, signed, []byte(stdBody)))
 	err := signature.VerifyStandard(header, []byte(stdBody), [][]byte{[]byte(stdSecret)}, signed, 0)
 	checkError(t, err, signature.WrongSecret, "as text, its prefix whsec_ included")
+}
+
+// TestCheckStandardDoesNotSearch shows that CheckStandard accepts and refuses what VerifyStandard does, and leaves out the search.
+func TestCheckStandardDoesNotSearch(t *testing.T) {
+	secret, body, at := []byte("a secret of this test"), []byte(`{"a":1}`), time.Unix(stdSeconds, 0)
+	header := http.Header{}
+	header.Set(signature.IDHeader, stdID)
+	header.Set(signature.TimestampHeader, strconv.FormatInt(at.Unix(), 10))
+	header.Set(signature.StandardHeader, signature.NewSigner(secret).Standard(stdID, at, body))
+	v := signature.NewVerifier(secret)
+	if err := v.CheckStandard(header, body, at, 0); err != nil {
+		t.Error(err)
+	}
+	changed := append(bytes.Clone(body), '\n')
+	if err := v.VerifyStandard(header, changed, at, 0); !errors.Is(err, signature.BodyChanged) {
+		t.Errorf("with the search: %v", err)
+	}
+	if err := v.CheckStandard(header, changed, at, 0); !errors.Is(err, signature.WrongSecret) {
+		t.Errorf("without: %v", err)
+	}
 }

@@ -53,7 +53,7 @@ func (v *Verifier) Verify(header http.Header, body []byte) error {
 
 // Check is Verify without the search for a changed body or secret, which costs a rejected body about a hundred times
 // the work of an accepted one. Its WrongSecret means WrongSecret or BodyChanged. It is for those who must bound what a
-// sender of garbage can cost them.
+// sender of garbage can cost them; see Patience.
 func (v *Verifier) Check(header http.Header, body []byte) error {
 	_, err := v.headers(header, body, false)
 	return err

@@ -34,7 +34,9 @@ explained below the line: why a signature fails, a body that is not the contract
 before (duplicate), a FINISHED before its STARTED (out of order).
 
 A webhook whose signature fails is answered with 401, and every refusal with a JSON body that gives the reason code, for the
-sender's log. Without a secret nothing is verified: it is printed and answered with 200.
+sender's log. Without a secret nothing is verified: it is printed and answered with 200. Finding out why a signature
+fails takes a twentieth of the time at most: of more failures than that only the first cause is given, "wrong_secret" for
+a changed body, too.
 
 It can misbehave, to show what a sender makes of that:
   --fail N        answer 500 to the first N requests of every event of every interaction

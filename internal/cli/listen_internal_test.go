@@ -11,6 +11,7 @@ import (
 
 	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/receiver"
+	"github.com/hookswitch/hookswitch/signature"
 )
 
 const startedBody = `{"operationId":"f6c49d91-926b-4473-b2f3-8d8fd295c968","data":{"entities":[{"event":"STARTED","entity":{` +
@@ -79,4 +80,26 @@ func TestDemoSamplesNoEventThatWaitedForARefusal(t *testing.T) {
 	if l.samples != 6 || l.total.Retried != 1 {
 		t.Errorf("%d samples, %d retried", l.samples, l.total.Retried)
 	}
+}
+
+// A sender of garbage gets a second of explanations: whoever sends a changed body then is refused all the same, and told less.
+func TestListenExplainsWithinBounds(t *testing.T) {
+	const secret = "the-secret-of-this-test"
+	signed := signature.NewSigner([]byte(secret)).Hub256([]byte(startedBody))
+	serve := func(r *listenReceiver) (status int, answer string) {
+		w := httptest.NewRecorder()
+		req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(startedBody+"\n"))
+		req.Header.Set(signature.Hub256Header, signed)
+		r.ServeHTTP(w, req)
+		return w.Code, w.Body.String()
+	}
+	r := &listenReceiver{app: quietApp(), options: listenOptions{status: http.StatusOK}, enough: func() {}, seen: newMemory(10), verifier: signature.NewVerifier([]byte(secret))}
+	if status, answer := serve(r); status != http.StatusUnauthorized || !strings.Contains(answer, string(signature.BodyChanged)) {
+		t.Errorf("with patience: %d %s", status, answer)
+	}
+	r.patience.Explain(func() { // somebody else is explained to, meanwhile
+		if status, answer := serve(r); status != http.StatusUnauthorized || !strings.Contains(answer, string(signature.WrongSecret)) {
+			t.Errorf("without patience: %d %s", status, answer)
+		}
+	})
 }

@@ -23,6 +23,7 @@ type listenReceiver struct {
 	verifier *signature.Verifier // nil without a secret
 	secrets  int                 // how many the verifier knows
 	enough   context.CancelFunc
+	patience signature.Patience
 
 	mu       sync.Mutex // guards the fields below, and that the lines of one request stay together
 	seen     *memory
@@ -123,7 +124,10 @@ func (r *listenReceiver) examine(header http.Header, body []byte, unread error, 
 	}
 	if r.verifier != nil {
 		e.secret = r.secretOf(header, body)
-		checks := checkSignatures(r.verifier, header, body, at, 0)
+		checks := checkSignatures(r.verifier, header, body, at, 0, false)
+		if failed(checks) != nil {
+			r.patience.Explain(func() { checks = checkSignatures(r.verifier, header, body, at, 0, true) })
+		}
 		for _, c := range checks {
 			if c.err == nil {
 				e.verified = append(e.verified, c.header)
