@@ -104,6 +104,7 @@ func reachable(at net.Addr) string {
 func (n *node) serve(ctx context.Context) error {
 	inner := n.api.Handler()
 	server := gate.NewServer(gate.Protect(inner, n.publicURL(), n.api.RefuseOrigin()), n.certificate, n.log)
+	server.ConnState = n.listener.Follow
 	defer context.AfterFunc(ctx, n.api.Drain)()
 	return serveUntil(ctx, server, n.listener, n.config.DrainTimeout/apiDrainShare)
 }
@@ -117,6 +118,7 @@ func (n *node) serveOperations(ctx context.Context) error {
 	n.log.Info("listening for operators", "url", "http://"+reachable(n.operations.Addr()))
 	handler := gate.Operations(n.api.Handler(), promhttp.HandlerFor(n.metrics, promhttp.HandlerOpts{}))
 	server := gate.NewServer(gate.Protect(handler, "", http.HandlerFunc(refuseOperations)), nil, n.log)
+	server.ConnState = n.operations.Follow
 	return serveUntil(ctx, server, n.operations, n.config.DrainTimeout/apiDrainShare)
 }
 

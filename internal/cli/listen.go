@@ -136,7 +136,7 @@ func (a *app) listen(ctx context.Context, o listenOptions) error {
 // serveUntil serves until ctx ends and then waits, up to the bound, for the answers that are being written.
 func serveUntil(ctx context.Context, server *http.Server, l net.Listener, bound time.Duration) error {
 	unused := &unusedConns{conns: make(map[net.Conn]bool)}
-	server.ConnState = unused.follow
+	server.ConnState = unused.before(server.ConnState)
 	served := make(chan error, 1)
 	go func() {
 		if server.TLSConfig != nil {
@@ -169,6 +169,16 @@ type unusedConns struct {
 	mu    sync.Mutex // guards conns and ended
 	conns map[net.Conn]bool
 	ended bool
+}
+
+// before makes a ConnState that follows, and then calls the one that was there.
+func (u *unusedConns) before(next func(net.Conn, http.ConnState)) func(net.Conn, http.ConnState) {
+	return func(c net.Conn, state http.ConnState) {
+		u.follow(c, state)
+		if next != nil {
+			next(c, state)
+		}
+	}
 }
 
 func (u *unusedConns) follow(c net.Conn, state http.ConnState) {

@@ -5,7 +5,9 @@
 //
 // To those who run the server:
 //
-//   - One process has as many connections at most as it was told, and one remote address as many of them. One more is
+//   - One process has as many connections at most as it was told, and one remote address as many of them. Where there are so many, a new one
+//     takes the place of a quiet one: of the address that has most, and there of the one that has been quiet for the longest. Quiet are
+//     connections that have not said anything, or wait for their next request; whoever keeps many keeps nobody out. Where none is quiet, the new one is
 //     closed before a byte of it is read: it costs a file descriptor for a moment and no memory.
 //   - A connection that says nothing, a request that dribbles and a reader that does not read are cut off: see the limits in
 //     server.go. Nothing that is bounded by time is bounded by the caller's.

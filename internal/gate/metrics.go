@@ -11,6 +11,9 @@ func Register(r *prometheus.Registry, l *Listener, c *Certificate) {
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "hookswitch_connections_refused_total", Help: "Connections closed because there were too many, in all or of one address.",
 		}, func() float64 { return float64(l.Refused()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "hookswitch_connections_ended_total", Help: "Quiet connections closed to make room for new ones.",
+		}, func() float64 { return float64(l.Ended()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "hookswitch_certificate_not_after_timestamp_seconds", Help: "When the certificate in use ends, in seconds since 1970; 0 without TLS.",
 		}, func() float64 {
