@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,10 +24,15 @@ const (
 	// slowConns is how many connections dribble, and dripEvery how often each sends a byte.
 	slowConns = 1_000
 	dripEvery = time.Second
-	// idleConns is how many connections are open and silent, and perAddress how many of them one address has.
-	idleConns, perAddress = 10_000, 1_000
-	// floodBytesPerS is the rate of the floods.
-	floodBytesPerS = 1 << 20
+	// idleConns is how many connections are open and silent, crowdConns how many where there are more than fit, and perAddress how many of them
+	// one address has.
+	idleConns, crowdConns, perAddress = 10_000, 13_000, 1_000
+	// reopenAfter is how long somebody whose connection was ended waits before the next.
+	reopenAfter = 2 * time.Second
+	// floodBytesPerS is the rate of the floods, which is kept over pieces of floodPiece bytes.
+	floodBytesPerS, floodPiece = 1 << 20, 16 << 10
+	// floodConns is over how many connections small requests come, and largeConns over how many large ones.
+	floodConns, largeConns = 32, 4
 	// streamReaders is how many streams are opened and not read.
 	streamReaders = 500
 )
@@ -46,6 +51,7 @@ const (
 	slowHeaders   attackKind = "headers that dribble"
 	slowBodies    attackKind = "bodies that dribble"
 	idleAttack    attackKind = "idle connections"
+	crowdAttack   attackKind = "more idle connections than fit"
 	wrongKeys     attackKind = "invalid keys"
 	bombs         attackKind = "bodies that explode"
 	hugeHeaders   attackKind = "huge headers"
@@ -114,24 +120,26 @@ func (a *attacker) run(ctx context.Context) error {
 		})
 	case idleAttack:
 		a.many(ctx, idleConns, a.idle)
+	case crowdAttack:
+		a.many(ctx, crowdConns, a.idle)
 	case wrongKeys:
-		a.flood(ctx, 32, func(i int64) []byte {
+		a.flood(ctx, floodConns, func(i int64) []byte {
 			return post("/v1/interactions", fmt.Sprintf("X-Api-Key: wrong-%d\r\n", i), smallBody(350))
 		})
 	case bombs:
 		shapes := explosives()
-		a.flood(ctx, 16, func(i int64) []byte { return post("/v1/interactions", auth, shapes[int(i)%len(shapes)]) })
+		a.flood(ctx, largeConns, func(i int64) []byte { return post("/v1/interactions", auth, shapes[int(i)%len(shapes)]) })
 	case hugeHeaders:
-		a.flood(ctx, 16, func(int64) []byte {
+		a.flood(ctx, largeConns, func(int64) []byte {
 			return post("/v1/interactions", "X-Huge: "+strings.Repeat("h", 256<<10)+"\r\n", nil)
 		})
 	case slowReaders:
 		a.many(ctx, streamReaders, func(ctx context.Context, c net.Conn) { a.ignore(ctx, c, auth) })
 	case wrongSmall:
-		a.flood(ctx, 32, func(int64) []byte { return post("/", webhook, smallBody(1<<10)) })
+		a.flood(ctx, floodConns, func(int64) []byte { return post("/", webhook, smallBody(1<<10)) })
 	case wrongLarge:
 		large := smallBody(1<<20 - 1<<10)
-		a.flood(ctx, 4, func(int64) []byte { return post("/", webhook, large) })
+		a.flood(ctx, largeConns, func(int64) []byte { return post("/", webhook, large) })
 	default:
 		return fmt.Errorf("%w %q", errAttack, a.Kind)
 	}
@@ -200,7 +208,7 @@ func (a *attacker) many(ctx context.Context, n int, do func(context.Context, net
 				stop()
 				if ctx.Err() == nil {
 					a.failed.Add(1)
-					rest(ctx, dripEvery/4)
+					rest(ctx, reopenAfter)
 				}
 				a.hangUp(c)
 			}
@@ -249,11 +257,21 @@ func (a *attacker) ignore(ctx context.Context, c net.Conn, auth string) {
 	}
 }
 
-// flood sends requests at the rate of bytes, over connections that are opened anew when they are closed.
+// flood sends requests at a steady rate of bytes, over connections that are opened anew when they are closed.
 func (a *attacker) flood(ctx context.Context, conns int, request func(i int64) []byte) {
 	begun := time.Now()
 	var wg sync.WaitGroup
 	var number, planned atomic.Int64
+	// paced waits until so many bytes more may be sent. What takes longer than planned, because the server does, is not made up for.
+	paced := func(n int) bool {
+		due := time.Duration(float64(planned.Add(int64(n))) / floodBytesPerS * float64(time.Second))
+		if late := time.Since(begun) - due; late > time.Second {
+			planned.Add(int64(late.Seconds() * floodBytesPerS))
+		} else {
+			rest(ctx, -late)
+		}
+		return ctx.Err() == nil
+	}
 	for range conns {
 		wg.Go(func() {
 			for ctx.Err() == nil {
@@ -264,16 +282,12 @@ func (a *attacker) flood(ctx context.Context, conns int, request func(i int64) [
 				}
 				stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 				answers := bufio.NewReader(c)
-				for ctx.Err() == nil {
-					text := request(number.Add(1))
-					due := time.Duration(float64(planned.Add(int64(len(text)))) / floodBytesPerS * float64(time.Second))
-					rest(ctx, due-time.Since(begun))
-					if !a.exchange(c, answers, text) {
-						break
-					}
+				for ctx.Err() == nil && a.exchange(c, answers, request(number.Add(1)), paced) {
 				}
 				stop()
-				a.hangUp(c)
+				if a.hangUp(c); ctx.Err() == nil {
+					a.failed.Add(1)
+				}
 			}
 		})
 	}
@@ -281,13 +295,17 @@ func (a *attacker) flood(ctx context.Context, conns int, request func(i int64) [
 }
 
 // exchange sends a request and reads its answer; false means that the connection is of no more use.
-func (a *attacker) exchange(c net.Conn, answers *bufio.Reader, text []byte) bool {
-	a.requests.Add(1)
-	n, err := io.Copy(c, bytes.NewReader(text))
-	a.bytes.Add(n)
-	if err != nil {
-		return false
+func (a *attacker) exchange(c net.Conn, answers *bufio.Reader, text []byte, paced func(int) bool) bool {
+	for piece := range slices.Chunk(text, floodPiece) {
+		if !paced(len(piece)) {
+			return false
+		}
+		n, err := c.Write(piece)
+		if a.bytes.Add(int64(n)); err != nil {
+			return false
+		}
 	}
+	a.requests.Add(1)
 	response, err := http.ReadResponse(answers, nil)
 	if err != nil {
 		return false

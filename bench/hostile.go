@@ -1,39 +1,31 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"net"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
-
-	"github.com/hookswitch/hookswitch/interaction"
-	"github.com/hookswitch/hookswitch/signature"
 )
 
+// The bounds, which fail the run when they are broken.
 const (
-	// goodRate is how many interactions a second the good callers create, over goodConns connections.
-	goodRate, goodConns = 200, 16
 	// hostileBytesMax is what a server under attack may have in memory: the 224 MiB of its heap's soft limit, and what is beside the heap.
 	hostileBytesMax = 320 << 20
-	// hostileConns lets as many connections in as the idle ones are, and more.
-	hostileConns = "12000"
-	// arrivalMax is how long an acknowledged event may take to arrive.
-	arrivalMax = 10 * time.Second
+	// hostileTimes is how many times its calm value the p99 of the good may be, and hostileFloor what it may be anyway: below that a ratio is noise.
+	hostileTimes, hostileFloor = 3, 25 * time.Millisecond
 )
+
+// beyondCut is how long an attack lasts in a full run whose connections are cut off after 10 s, or 30 s.
+func beyondCut(kind attackKind) float64 {
+	switch kind {
+	case slowHeaders:
+		return 16
+	case slowBodies:
+		return 38
+	}
+	return 0
+}
 
 var errHostile = errors.New("the server did not hold against hostile callers")
 
@@ -66,21 +58,19 @@ func (b *lab) hostile(ctx context.Context, rep *reporter) error {
 		return err
 	}
 	defer enemy.end()
-	rep.say("Beside %d good interactions a second. This process may open %d files. A server may have %d MB in memory.\n", goodRate, files, hostileBytesMax>>20)
+	rep.say("Beside %d good interactions a second, over connections that are opened anew each second. This process may open %d files.", goodRate, files)
+	rep.say("Bounds: no error of the good, %d MB resident, a p99 of at most %d times that of the calm (the longer of before and after) or %v.\n",
+		hostileBytesMax>>20, hostileTimes, hostileFloor)
 	rep.say("| attack | requests p50, p99 | / calm | deliveries p50, p99 | / calm | errors of %s | peak MB | cores | what the attacker did |", "the good")
 	rep.say("|---|---|---|---|---|---|---|---|---|")
 	return errors.Join(
-		b.besiege(ctx, rep, enemy, b.openCastle, []attackKind{slowHeaders, slowBodies, idleAttack, wrongKeys, bombs, hugeHeaders, slowReaders}),
-		b.besiege(ctx, rep, enemy, b.openListener, []attackKind{wrongSmall, wrongLarge}))
+		b.besiege(ctx, rep, enemy, b.openCastle, []attackKind{slowHeaders, slowBodies, idleAttack, crowdAttack, wrongKeys, bombs, hugeHeaders, slowReaders}),
+		b.besiege(ctx, rep, enemy, b.openListener, []attackKind{wrongSmall, wrongLarge}),
+		b.besiege(ctx, rep, enemy, b.openReceiver, []attackKind{wrongSmall, wrongLarge}))
 }
 
-// A castle is what is attacked.
-type castle struct {
-	address, key string
-	pid          int
-	good         *goodLoad
-	close        func()
-}
+// calm is no attack; calmAgain is that, too, after all attacks: both together show what the machine itself does.
+const calm, calmAgain attackKind = "calm", "calm again"
 
 func (b *lab) besiege(ctx context.Context, rep *reporter, enemy *child, open func(context.Context) (*castle, error), kinds []attackKind) error {
 	c, err := open(ctx)
@@ -88,28 +78,58 @@ func (b *lab) besiege(ctx context.Context, rep *reporter, enemy *child, open fun
 		return err
 	}
 	defer c.close()
-	var calm siege
-	var failed []error
-	for i, kind := range append([]attackKind{""}, kinds...) {
-		if kind != "" && b.options.only != nil && !b.options.only.MatchString(string(kind)) {
+	var seen []siege
+	for _, kind := range append(append([]attackKind{calm}, kinds...), calmAgain) {
+		if kind != calm && kind != calmAgain && b.options.only != nil && !b.options.only.MatchString(string(kind)) {
 			continue
 		}
 		got, err := b.assault(ctx, enemy, c, kind)
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
-		if i == 0 {
-			calm, got.Attack = got, "calm"
-		}
 		if err := rep.keep("siege", got); err != nil {
 			return err
 		}
-		rep.say("| %s | %s, %s | %.1f, %.1f | %s, %s | %.1f, %.1f | %d of %d | %d | %.2f | %d connections (%d at a time, %d ended by the server), %d requests, %.1f MB |",
-			got.Attack, milliseconds(got.Requests[0]), milliseconds(got.Requests[1]), over(got.Requests[0], calm.Requests[0]), over(got.Requests[1], calm.Requests[1]),
-			milliseconds(got.Arrivals[0]), milliseconds(got.Arrivals[1]), over(got.Arrivals[0], calm.Arrivals[0]), over(got.Arrivals[1], calm.Arrivals[1]),
-			got.Errors, got.Good, got.PeakBytes>>20, got.CPU, got.Damage.Connections, got.Damage.Open, got.Damage.Failed, got.Damage.Requests, float64(got.Damage.Bytes)/(1<<20))
-		if got.Errors > 0 || got.PeakBytes > hostileBytesMax {
-			failed = append(failed, fmt.Errorf("%w: %s: %d errors of good callers (%s), %d MB", errHostile, got.Attack, got.Errors, got.FirstErr, got.PeakBytes>>20))
+		seen = append(seen, got)
+		rep.say("%s", got.row(&seen[0]))
+	}
+	return judge(seen)
+}
+
+// row is the siege as a row of the table.
+func (s *siege) row(calm *siege) string {
+	did := "-"
+	if d := s.Damage; d.Connections > 0 {
+		did = fmt.Sprintf("%d connections (%d at a time, %d ended by the server), %d requests, %.1f MB", d.Connections, d.Open, d.Failed, d.Requests, float64(d.Bytes)/(1<<20))
+	}
+	arrivals := "| | |"
+	if s.Arrivals[0] > 0 {
+		arrivals = fmt.Sprintf("| %s, %s | %.1f, %.1f |", milliseconds(s.Arrivals[0]), milliseconds(s.Arrivals[1]), over(s.Arrivals[0], calm.Arrivals[0]), over(s.Arrivals[1], calm.Arrivals[1]))
+	}
+	return fmt.Sprintf("| %s | %s, %s | %.1f, %.1f %s %d of %d | %d | %.2f | %s |",
+		s.Attack, milliseconds(s.Requests[0]), milliseconds(s.Requests[1]), over(s.Requests[0], calm.Requests[0]), over(s.Requests[1], calm.Requests[1]),
+		arrivals, s.Errors, s.Good, s.PeakBytes>>20, s.CPU, did)
+}
+
+// judge compares what was seen with the bounds.
+func judge(seen []siege) error {
+	var requests, arrivals time.Duration
+	for _, s := range seen {
+		if s.Attack == calm || s.Attack == calmAgain {
+			requests, arrivals = max(requests, s.Requests[1]), max(arrivals, s.Arrivals[1])
+		}
+	}
+	requests, arrivals = max(hostileTimes*requests, hostileFloor), max(hostileTimes*arrivals, hostileFloor)
+	var failed []error
+	for _, s := range seen {
+		if s.Errors > 0 {
+			failed = append(failed, fmt.Errorf("%w: %s: %d errors of good callers (%s)", errHostile, s.Attack, s.Errors, s.FirstErr))
+		}
+		if s.PeakBytes > hostileBytesMax {
+			failed = append(failed, fmt.Errorf("%w: %s: %d MB resident", errHostile, s.Attack, s.PeakBytes>>20))
+		}
+		if s.Requests[1] > requests || s.Arrivals[1] > arrivals {
+			failed = append(failed, fmt.Errorf("%w: %s: p99 of requests %v, of deliveries %v; at most %v and %v are meant", errHostile, s.Attack, s.Requests[1], s.Arrivals[1], requests, arrivals))
 		}
 	}
 	return errors.Join(failed...)
@@ -122,13 +142,16 @@ func over(a, b time.Duration) float64 {
 	return float64(a) / float64(b)
 }
 
-// assault runs the good load for a while, beside an attack unless kind is empty.
+// assault runs the good load for a while, beside an attack unless kind is a calm.
 func (b *lab) assault(ctx context.Context, enemy *child, c *castle, kind attackKind) (siege, error) {
 	seconds := max(4*b.options.seconds, 6)
+	if !b.options.quick {
+		seconds = max(seconds, beyondCut(kind))
+	}
 	s := siege{Attack: kind}
 	attacked := make(chan error, 1)
 	go func() {
-		if kind == "" {
+		if kind == calm || kind == calmAgain {
 			attacked <- nil
 			return
 		}
@@ -153,190 +176,4 @@ func (b *lab) assault(ctx context.Context, enemy *child, c *castle, kind attackK
 	stop()
 	watched.Wait()
 	return s, err
-}
-
-// openCastle starts a server with a webhook.
-func (b *lab) openCastle(ctx context.Context) (*castle, error) {
-	saved := b.options.serveArguments
-	b.options.serveArguments = append([]string{"--connections-max", hostileConns}, saved...)
-	f, err := b.serve(ctx, 1)
-	b.options.serveArguments = saved
-	if err != nil {
-		return nil, err
-	}
-	l, err := listen(ctx)
-	if err != nil {
-		return nil, err
-	}
-	g := newGoodLoad(func(ctx context.Context, id string) *http.Request {
-		body := fmt.Sprintf(`{"id":%q,"mediaType":"chat","subtype":"SMS","queue":"support"}`, id)
-		return request(ctx, "http://"+f.nodes[0].address+"/v1/interactions", body, "X-Api-Key", f.nodes[0].key)
-	}, true)
-	receiver := &http.Server{Handler: http.HandlerFunc(g.receive), ReadHeaderTimeout: apiTimeout, ErrorLog: log.New(io.Discard, "", 0)}
-	served := make(chan error, 1)
-	go func() { served <- receiver.Serve(l) }()
-	c := &castle{address: f.nodes[0].address, key: f.nodes[0].key, pid: f.nodes[0].cmd.Process.Pid, good: g}
-	c.close = func() {
-		g.client.CloseIdleConnections()
-		f.kill() // what hangs would hold up a clean end
-		b.remove(ctx, f)
-		done(receiver)
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			fmt.Fprintf(os.Stderr, "receiver of the good: %v\n", err)
-		}
-	}
-	_, err = f.webhook(ctx, "http://"+l.Addr().String()+"/", fanOutConcurrency)
-	if err != nil {
-		c.close()
-		return nil, err
-	}
-	return c, nil
-}
-
-// openListener starts `hookswitch listen`, whose good callers sign what they send.
-func (b *lab) openListener(ctx context.Context) (*castle, error) {
-	address, err := freeAddress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	said, err := os.Create(filepath.Join(b.dir, "listen.log"))
-	if err != nil {
-		return nil, fmt.Errorf("make log: %w", err)
-	}
-	defer done(said)                                             // the child has its own descriptor
-	cmd := exec.Command(b.binary, "listen", "--listen", address) //nolint:gosec,noctx // As for a server.
-	cmd.Env = append(os.Environ(), "HOOKSWITCH_SECRET="+benchSecret)
-	cmd.Stderr, cmd.SysProcAttr = said, dieWithParent()
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start hookswitch listen: %w", err)
-	}
-	signer := signature.NewSigner([]byte(benchSecret))
-	g := newGoodLoad(func(ctx context.Context, id string) *http.Request {
-		p := interaction.Payload{OperationID: id, Entities: []interaction.EntityEvent{{
-			Event: interaction.EventStarted, Entity: interaction.Entity{ID: id, MediaType: interaction.MediaChat, Subtype: interaction.SubtypeSMS, SelfURI: "https://h.example/"},
-		}}}
-		body := p.Append(nil)
-		return request(ctx, "http://"+address+"/", string(body), "X-Hub-Signature-256", signer.Hub256(body))
-	}, false)
-	c := &castle{address: address, pid: cmd.Process.Pid, good: g, close: func() {
-		g.client.CloseIdleConnections()
-		_ = cmd.Process.Kill() // it may have ended
-		_ = cmd.Wait()         // how it ended was just decided
-	}}
-	for try := range 100 {
-		if conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address); err == nil {
-			done(conn)
-			break
-		} else if try == 99 {
-			c.close()
-			return nil, fmt.Errorf("reach hookswitch listen: %w", err)
-		}
-		rest(ctx, 50*time.Millisecond)
-	}
-	return c, nil
-}
-
-func request(ctx context.Context, url, body, name, value string) *http.Request {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
-	if err != nil {
-		panic(err) // the URL is ours
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set(name, value)
-	return r
-}
-
-// A goodLoad sends requests at a fixed rate; each counts from when it was due.
-type goodLoad struct {
-	request  func(ctx context.Context, id string) *http.Request
-	delivers bool
-	client   *http.Client
-	arrived  sync.Map // when each id was due, until it arrives
-	open     atomic.Int64
-
-	mu                 sync.Mutex // guards those below
-	requests, arrivals histogram
-	first              error
-	errors             int64
-}
-
-func newGoodLoad(request func(ctx context.Context, id string) *http.Request, delivers bool) *goodLoad {
-	return &goodLoad{request: request, delivers: delivers, client: &http.Client{
-		Timeout: apiTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: goodConns, MaxConnsPerHost: goodConns},
-	}}
-}
-
-func (g *goodLoad) run(ctx context.Context, lasts time.Duration, s *siege) {
-	g.requests.clear()
-	g.arrivals.clear()
-	g.errors, g.first = 0, nil
-	var wg sync.WaitGroup
-	begun := time.Now()
-	for due := begun; due.Sub(begun) < lasts && ctx.Err() == nil; due = due.Add(time.Second / goodRate) {
-		rest(ctx, time.Until(due))
-		s.Good++
-		wg.Go(func() { g.one(ctx, due) })
-	}
-	wg.Wait()
-	for end := time.Now().Add(arrivalMax); g.open.Load() > 0 && time.Now().Before(end); {
-		rest(ctx, 10*time.Millisecond)
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if n := g.open.Swap(0); n > 0 {
-		g.errors += n
-		g.first = errors.Join(g.first, fmt.Errorf("%w: %d", errIncomplete, n))
-	}
-	s.Requests, s.Arrivals = [2]time.Duration(g.requests.percentiles(0.5, 0.99)), [2]time.Duration(g.arrivals.percentiles(0.5, 0.99))
-	if s.Errors = g.errors; g.first != nil {
-		s.FirstErr = g.first.Error()
-	}
-}
-
-func (g *goodLoad) one(ctx context.Context, due time.Time) {
-	id := uuid.NewString()
-	if g.delivers {
-		g.arrived.Store(id, due)
-		g.open.Add(1)
-	}
-	response, err := g.client.Do(g.request(ctx, id)) //nolint:bodyclose // done does.
-	if err == nil {
-		var said []byte
-		if said, err = io.ReadAll(response.Body); response.StatusCode/100 != 2 {
-			err = fmt.Errorf("%w: %s", errAPI, clipProblem(response.StatusCode, said))
-		}
-		done(response.Body)
-	}
-	took := time.Since(due)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.requests.add(took); err == nil {
-		return
-	}
-	if g.errors++; g.first == nil {
-		g.first = err
-	}
-	if _, there := g.arrived.LoadAndDelete(id); there {
-		g.open.Add(-1)
-	}
-}
-
-var idText = regexp.MustCompile(`"id":"([0-9a-f-]{36})"`)
-
-// receive is the good callers' third party.
-func (g *goodLoad) receive(_ http.ResponseWriter, r *http.Request) {
-	at := time.Now()
-	var body bytes.Buffer
-	if _, err := body.ReadFrom(r.Body); err != nil {
-		return // it comes again
-	}
-	for _, m := range idText.FindAllSubmatch(body.Bytes(), -1) {
-		due, there := g.arrived.LoadAndDelete(string(m[1]))
-		if due, ok := due.(time.Time); there && ok {
-			g.open.Add(-1)
-			g.mu.Lock()
-			g.arrivals.add(at.Sub(due))
-			g.mu.Unlock()
-		}
-	}
 }

@@ -71,7 +71,7 @@ Usage:
   go run ./bench -restart           how soon after kill -9 and restart does old work arrive?
   go run ./bench -isolation         does a receiver that hangs slow down a healthy one?
   go run ./bench -lists             are all lists and searches quick on 5,000,000 deliveries? some minutes
-  go run ./bench -hostile           do good callers notice hostile ones, and does the server stay within its memory?
+  go run ./bench -hostile           do good callers notice hostile ones, and does the server stay within its memory? less than 5 minutes
 
 The same on PostgreSQL, with what it cost per delivery. One is started from the installed programs, with a commit that waits for
 the disk, and deleted afterwards; each trial has a database of its own.

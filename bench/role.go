@@ -31,6 +31,8 @@ func runRole(ctx context.Context, argument string) error {
 		return runRelay(ctx, os.Stdin, os.Stdout)
 	case attackerRole:
 		return runAttacker(ctx, os.Stdin, os.Stdout)
+	case receiverRole:
+		return runReceiver(ctx, os.Stdin, os.Stdout)
 	case generatorRole:
 		return runGenerator(ctx, shared, os.Stdin, os.Stdout)
 	}

@@ -199,4 +199,3 @@ func (s *secureServer) atMost(t *testing.T) {
 		t.Errorf("%d requests of one connection were worked on at a time, at most %d are meant", s.most, handlersOfOneHTTP2Conn)
 	}
 }
-
