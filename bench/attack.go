@@ -26,7 +26,7 @@ const (
 	dripEvery = time.Second
 	// idleConns is how many connections are open and silent, crowdConns how many where there are more than fit, and perAddress how many of them
 	// one address has.
-	idleConns, crowdConns, perAddress = 10_000, 13_000, 1_000
+	idleConns, crowdConns, perAddress = 10_000, 11_000, 1_000
 	// reopenAfter is how long somebody whose connection was ended waits before the next.
 	reopenAfter = 2 * time.Second
 	// floodBytesPerS is the rate of the floods, which is kept over pieces of floodPiece bytes.

@@ -17,8 +17,9 @@ import (
 	"github.com/hookswitch/hookswitch/receiver"
 )
 
-// hostileConns lets as many connections in as the idle ones are, and more; fewer than the crowd's.
-const hostileConns = "12000"
+// hostileConns lets as many connections in as the idle ones and the good are, and fewer than the crowd. With 12,000 the soft limit of the heap is
+// reached, and the garbage collector takes a processor.
+const hostileConns = "10100"
 
 // A castle is what is attacked.
 type castle struct {

@@ -18,10 +18,10 @@ const (
 
 // beyondCut is how long an attack lasts in a full run whose connections are cut off after 10 s, or 30 s.
 func beyondCut(kind attackKind) float64 {
-	switch kind {
-	case slowHeaders:
+	if kind == slowHeaders {
 		return 16
-	case slowBodies:
+	}
+	if kind == slowBodies {
 		return 38
 	}
 	return 0

@@ -254,10 +254,10 @@ func (st *stream) run(ctx context.Context, page eventPage) error {
 		}
 		limit = page.limitAfter(limit)
 		arrived := st.watch.Arrived()
-		page = s.waits.pages.get(ctx, pageKey{st.call.center.Number, page.next, limit})
+		page = s.waits.pages.get(ctx, pageKey{st.center.Number, page.next, limit})
 		for beat := time.NewTimer(heartbeatEvery); page.err == nil && page.events == 0 && s.waits.until(ctx, arrived, beat.C); {
 			arrived = st.watch.Arrived()
-			page = s.waits.pages.get(ctx, pageKey{st.call.center.Number, page.next, limit})
+			page = s.waits.pages.get(ctx, pageKey{st.center.Number, page.next, limit})
 		}
 		if page.err != nil {
 			return page.err
