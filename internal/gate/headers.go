@@ -37,11 +37,14 @@ func Protect(next http.Handler, publicURL string, refuse http.Handler) http.Hand
 		_ = origins.AddTrustedOrigin(u.Scheme + "://" + u.Host)
 	}
 	origins.SetDenyHandler(refuse)
-	inner, headers := origins.Handler(next), Headers(https)
+	inner, headers := origins.Handler(next), http.Header{}
+	for name, value := range Headers(https) {
+		headers.Set(name, value)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		for name, value := range headers {
-			h.Set(name, value)
+			h[name] = value // shared by all answers: whoever adds to it makes a copy, for it is full
 		}
 		inner.ServeHTTP(w, r)
 	})
