@@ -85,6 +85,8 @@ func (s *Sender) ask(ctx context.Context, deadline time.Time, p *hook.Post, spar
 		g.asked = asked
 	case ctx.Err() != nil:
 		failed.own = true // this server is ending, or the caller went away
+	case failed.class == hook.FailureProxy:
+		failed.own = true // who posts pauses by itself until the proxy is back, and then needs a token at once
 	case answer.Failure == hook.FailureTimeout:
 		failed.within = p.Timeout
 	}

@@ -224,12 +224,14 @@ func TestKeptTokensAreBounded(t *testing.T) {
 	})
 }
 
-// The operator's own proxy that failed is no failure of the authorization server.
+// The operator's own proxy that failed is no failure of the authorization server, which is asked again as soon as somebody needs a token.
 func TestProxyFailureStaysOne(t *testing.T) {
 	w := &world{broken: &hook.Answer{Failure: hook.FailureProxy, Error: "the proxy is down"}, header: http.Header{"Authorization": {"Bearer "}}}
 	in(t, w, func(s *token.Sender) {
 		if a := w.send(s, 1, ""); a.Failure != hook.FailureProxy || a.Error != "the proxy is down" {
 			t.Errorf("%+v", a)
 		}
+		w.broken = nil
+		w.send(s, 2, "token-2")
 	})
 }
