@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/swaggest/swgui/v5emb"
@@ -63,10 +64,11 @@ func (s *Server) config() huma.Config {
 
 // serveDocument serves the document and the page that shows it, from this binary alone.
 func (s *Server) serveDocument() {
-	s.document = mustIndent(s.huma.OpenAPI())
+	// It never changes, and is written out when somebody first asks for it.
+	s.document = sync.OnceValue(func() []byte { return mustIndent(s.huma.OpenAPI()) })
 	s.mux.HandleFunc("GET "+documentPath, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
-		_, _ = w.Write(s.document) // a write that fails means that the caller is gone
+		_, _ = w.Write(s.document()) // a write that fails means that the caller is gone
 	})
 	page := v5emb.New("Hookswitch", documentPath, docsPath)
 	policy := pagePolicy(page)
@@ -106,7 +108,7 @@ func (m *memory) Header() http.Header { return m.header }
 func (*memory) WriteHeader(int) {}
 
 // Document returns the OpenAPI document that a server serves.
-func Document() []byte { return New(Options{}).document }
+func Document() []byte { return New(Options{}).document() }
 
 func mustIndent(doc *huma.OpenAPI) []byte {
 	compact, err := json.Marshal(doc)

@@ -79,7 +79,7 @@ type Server struct {
 	mux      *http.ServeMux
 	huma     huma.API
 	metrics  *metrics
-	document []byte
+	document func() []byte
 	// changes is the shape of one change of a batch.
 	changes *shape
 	callers callers
