@@ -207,10 +207,11 @@ func (n *node) list(t testing.TB, state hook.DeliveryState) []*store.Delivery {
 // database returns a path for a new database.
 func database(t testing.TB) string { return filepath.Join(t.TempDir(), "hookswitch.db") }
 
-// eventually waits, by the test's clock, until something is true.
+// eventually waits, by the test's clock, until something is true. What may take long is looked at less often.
 func eventually(t testing.TB, most time.Duration, what string, holds func() bool) {
 	t.Helper()
-	for began := time.Now(); !holds(); <-time.After(20 * time.Millisecond) {
+	pause := max(20*time.Millisecond, most/1_000)
+	for began := time.Now(); !holds(); <-time.After(pause) {
 		if time.Since(began) > most {
 			t.Fatalf("%s: not within %v", what, most)
 		}
