@@ -69,10 +69,10 @@ func TestReplaysOfARunningStore(t *testing.T) {
 	})
 }
 
-// I7: a replay of 20,000 deliveries beside new traffic holds the writer for a bounded batch at a time, and others come in between
+// I7: a replay of 5,000 deliveries beside new traffic holds the writer for a bounded batch at a time, and others come in between
 // batches.
 func TestReplaysBesideTraffic(t *testing.T) {
-	const many = 20_000
+	const many = 5_000
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		var mu sync.Mutex // guards reopened and largest
 		reopened, largest := 0, 0
