@@ -148,8 +148,8 @@ func (s *Server) rotateSecrets(ctx context.Context, in *rotateSecretsInput) (*an
 		return done(http.StatusOK, shown)
 	}
 	first := once(in.call, rotated)
-	if first != nil {
-		first.Secret = in.step.Action.value == actionNext
+	if in.step.Action.value == actionNext {
+		first = onceSecret(in.call, rotated)
 	}
 	w, err := s.store.RotateSecrets(ctx, in.center.Number, in.ID, in.now, first, in.rotate)
 	if err != nil {
