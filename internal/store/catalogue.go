@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -148,12 +147,11 @@ func (c *catalogue) load(e engine) error {
 	if err := fresh.readCenters(e); err != nil {
 		return fmt.Errorf("read contact centres: %w", err)
 	}
-	before := c.opened()
 	err := e.read(selectWebhooks, func(r row) error {
 		w, err := scanWebhook(r, c.sealer)
 		switch {
 		case errors.Is(err, hook.ErrLocked): // the others are sent all the same
-			if !before.complete(w) {
+			if !c.unlock(w) {
 				fresh.locked++
 			}
 		case err != nil:
@@ -180,11 +178,17 @@ func (c *catalogue) load(e engine) error {
 	return nil
 }
 
-// opened are the webhooks that are in memory.
-func (c *catalogue) opened() unlocked {
+// unlock gives a webhook that cannot be opened what is secret of it, if this process opened it before, and reports whether it did. That is
+// still the webhook's as long as that was not changed since: sealing anew is no change.
+func (c *catalogue) unlock(w *hook.Webhook) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return maps.Clone(c.webhooks)
+	before, ok := c.webhooks[w.Number]
+	if !ok || before.Locked() || before.ID != w.ID || !before.UpdatedAt.Equal(w.UpdatedAt) {
+		return false
+	}
+	w.Secrets, w.Settings.Credentials = before.Secrets, before.Settings.Credentials
+	return true
 }
 
 // lockedNow returns how many webhooks this process cannot open.

@@ -112,16 +112,9 @@ func (u *keyUses) forget(id hook.KeyID) {
 
 // keepKeyUses writes from time to time when keys were last used, until the context ends.
 func (s *Store) keepKeyUses(ctx context.Context) {
-	tick := time.NewTicker(keyUsesEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			s.writeKeyUses(func(t task) error { return s.committer.commit(ctx, t) })
-		}
-	}
+	every(ctx, keyUsesEvery, func(time.Time) {
+		s.writeKeyUses(func(t task) error { return s.committer.commit(ctx, t) })
+	})
 }
 
 // writeKeyUses writes what the database has not been told. It changes nothing that is kept in memory, and so not the catalogue.

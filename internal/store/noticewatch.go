@@ -33,24 +33,17 @@ type markKey struct {
 
 // watchNotices looks from time to time until the context ends.
 func (s *Store) watchNotices(ctx context.Context) {
-	tick := time.NewTicker(s.noticeLook)
-	defer tick.Stop()
 	w, pruned := &noticeWatch{store: s}, time.Time{}
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			err := w.look(ctx, now)
-			if err == nil && s.options.Retention > 0 && now.Sub(pruned) >= noticesPruneEvery {
-				pruned = now
-				err = s.pruneNotices(ctx, now.Add(-s.options.Retention))
-			}
-			if err != nil && ctx.Err() == nil {
-				s.options.Log.Warn("looking for notices failed; it will be tried again", "error", err)
-			}
+	every(ctx, s.noticeLook, func(now time.Time) {
+		err := w.look(ctx, now)
+		if err == nil && s.options.Retention > 0 && now.Sub(pruned) >= noticesPruneEvery {
+			pruned = now
+			err = s.pruneNotices(ctx, now.Add(-s.options.Retention))
 		}
-	}
+		if err != nil && ctx.Err() == nil {
+			s.options.Log.Warn("looking for notices failed; it will be tried again", "error", err)
+		}
+	})
 }
 
 // look finds what is worth a notice now, and raises it.

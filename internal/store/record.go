@@ -86,7 +86,7 @@ func (r *record) stage(n int, b batch) (more bool) {
 			r.findTold()
 		case r.notices.store.catalogue.current():
 		default:
-			b.query(selectCatalogue, func(row) error { return errStale })
+			fail(b, errStale)
 		}
 		r.held, r.followed = make([]bool, len(r.outcomes)), make([]bool, len(r.outcomes))
 		for i := range r.outcomes {

@@ -43,19 +43,14 @@ type sealing struct {
 // keepSealed seals under the primary key what is not: what was stored before anything was sealed, and what was sealed under
 // a key that was primary before. How far it is, is in the rows.
 func (s *Store) keepSealed(ctx context.Context) {
-	tick := time.NewTicker(resealEvery)
-	defer tick.Stop()
 	said := ""
-	for {
-		if err := s.resealAll(ctx, time.Now()); ctx.Err() == nil {
+	look := func(now time.Time) {
+		if err := s.resealAll(ctx, now); ctx.Err() == nil {
 			said = s.noteSealing(said, err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 	}
+	look(time.Now())
+	every(ctx, resealEvery, look)
 }
 
 // noteSealing logs a problem once, and that it is over. It returns what was said.
@@ -73,70 +68,89 @@ func (s *Store) noteSealing(said string, err error) string {
 	return err.Error()
 }
 
-// resealAll seals all that is not under the primary key, a bounded number of records at a time, and looks at what there is.
-func (s *Store) resealAll(ctx context.Context, now time.Time) (err error) {
-	defer func() { err = errors.Join(err, s.lookAtKeys(now, err)) }()
-	if s.catalogue.lockedNow() > 0 { // its keys may have come since
-		if err := s.refresh(); err != nil {
-			return err
-		}
-	}
-	used, err := s.readMasterKeys()
-	if err != nil {
-		return err
-	}
-	commit := func(t task) error { return s.committer.commit(ctx, t) }
-	if err := s.keepUp(used); err != nil {
-		return err
-	}
-	if err := s.usePrimary(now, used, commit); err != nil {
-		return err
-	}
-	primary := s.options.Sealer.Primary()
-	if used, err = s.readMasterKeys(); err != nil {
-		return err
-	}
-	if len(used) == 0 || used[len(used)-1].number != primary {
-		return nil // it has just changed: the next look will find that
-	}
-	count, err := s.countByKey()
-	if err != nil {
-		return err
-	}
-	delete(count, primary)
-	for len(count) > 0 && ctx.Err() == nil {
-		r := &reseal{store: s, primary: primary}
-		if err := commit(r); err != nil {
-			return err
-		}
-		s.metrics.sealing.resealed.Add(float64(r.done))
-		if r.done == 0 {
-			return r.problem // what is left is in other hands, or is counted anew at the next look
-		}
-		if err := s.lookAtKeys(now, r.problem); err != nil {
-			return err
-		}
-	}
-	return nil
+// keyLook is what one look at the store has found: the keys that were used, and how many records are under each.
+type keyLook struct {
+	used  []usedKey
+	count map[uint32]int64
 }
 
-// lookAtKeys notes what is sealed with which key.
-func (s *Store) lookAtKeys(now time.Time, failed error) error {
-	used, err := s.readMasterKeys()
-	if err != nil {
-		return err
-	}
-	count, err := s.countByKey()
-	if err != nil {
-		return err
-	}
-	sealer := s.options.Sealer
-	found := MasterKeys{At: now, Primary: sealer.Primary(), Keys: showKeys(used, sealer.Numbers(), count)}
-	for number, records := range count {
-		if number != found.Primary {
-			found.Remaining += records
+// newest reports whether a key is the one that became primary last.
+func (l *keyLook) newest(number uint32) bool {
+	return len(l.used) > 0 && l.used[len(l.used)-1].number == number
+}
+
+// remaining is how many records are under other keys.
+func (l *keyLook) remaining(primary uint32) (records int64) {
+	for number, n := range l.count {
+		if number != primary {
+			records += n
 		}
 	}
+	return records
+}
+
+// lookAtKeys looks at what is sealed with which key.
+func (s *Store) lookAtKeys() (l keyLook, err error) {
+	if l.used, err = s.readMasterKeys(); err != nil {
+		return l, err
+	}
+	l.count, err = s.countByKey()
+	return l, err
+}
+
+// resealAll seals all that is not under the primary key, and notes what there is.
+func (s *Store) resealAll(ctx context.Context, now time.Time) (failed error) {
+	if s.catalogue.lockedNow() > 0 { // its keys may have come since
+		failed = s.refresh()
+	}
+	look, err := s.lookAtKeys()
+	if err != nil {
+		return errors.Join(failed, err)
+	}
+	if failed == nil {
+		look, failed = s.resealFrom(ctx, now, look)
+	}
+	s.noteKeys(now, look, failed)
+	return failed
+}
+
+// resealFrom seals what a look has found not to be under the primary key, a bounded number of records at a time. It returns the last look.
+func (s *Store) resealFrom(ctx context.Context, now time.Time, look keyLook) (_ keyLook, err error) {
+	commit := func(t task) error { return s.committer.commit(ctx, t) }
+	if err := s.keepUp(look.used); err != nil {
+		return look, err
+	}
+	if err := s.usePrimary(now, look.used, commit); err != nil {
+		return look, err
+	}
+	primary := s.options.Sealer.Primary()
+	if !look.newest(primary) { // it was used for the first time just now
+		if look, err = s.lookAtKeys(); err != nil || !look.newest(primary) {
+			return look, err // it has just changed: the next look will find that
+		}
+	}
+	for look.remaining(primary) > 0 && ctx.Err() == nil {
+		r := &reseal{store: s, primary: primary}
+		if err := commit(r); err != nil {
+			return look, err
+		}
+		s.metrics.sealing.resealed.Add(float64(r.done))
+		if look, err = s.lookAtKeys(); err != nil {
+			return look, err
+		}
+		if r.done == 0 {
+			return look, r.problem // what is left is in other hands, or is counted anew at the next look
+		}
+		s.noteKeys(now, look, r.problem)
+	}
+	return look, nil
+}
+
+// noteKeys notes what a look has found, and what is wrong.
+func (s *Store) noteKeys(now time.Time, look keyLook, failed error) {
+	sealer := s.options.Sealer
+	primary := sealer.Primary()
+	found := MasterKeys{At: now, Primary: primary, Keys: showKeys(look.used, sealer.Numbers(), look.count), Remaining: look.remaining(primary)}
 	problem := errors.Join(failed, sealer.Problem())
 	if problem != nil {
 		found.Problem = problem.Error()
@@ -145,7 +159,6 @@ func (s *Store) lookAtKeys(now time.Time, failed error) error {
 	s.sealing.mu.Lock()
 	defer s.sealing.mu.Unlock()
 	s.sealing.found = found
-	return nil
 }
 
 // reseal is a task: it seals some records under the primary key. It changes nothing that is kept in memory, and so leaves the

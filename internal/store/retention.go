@@ -82,9 +82,7 @@ const (
 
 // keepRetention removes what has passed its retention, at once and from time to time, until the context ends.
 func (s *Store) keepRetention(ctx context.Context) {
-	tick := time.NewTicker(retainEvery)
-	defer tick.Stop()
-	for {
+	look := func(time.Time) {
 		began := time.Now()
 		n, err := s.retainAll(ctx)
 		if err != nil && ctx.Err() == nil {
@@ -97,12 +95,9 @@ func (s *Store) keepRetention(ctx context.Context) {
 			s.options.Log.Info("what has passed its retention was removed", "interactions", n.interactions, "attempts", n.attempts,
 				"payloads", n.payloads, "took", time.Since(began).Round(time.Millisecond))
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 	}
+	look(time.Now())
+	every(ctx, retainEvery, look)
 }
 
 // DefaultRetention is how long interactions are kept where their contact centre says nothing; zero is for ever.

@@ -148,17 +148,3 @@ func unseal(sealer Sealer, w *hook.Webhook, sealed []byte, unsealed string) erro
 	s.fill(w)
 	return nil
 }
-
-// unlocked are the secrets of webhooks that this process opened before, for those that it cannot open now. They are still
-// the webhook's as long as that was not changed since: sealing anew is no change.
-type unlocked map[hook.WebhookNumber]*hook.Webhook
-
-// complete gives a locked webhook what is secret of it, and reports whether it is known.
-func (u unlocked) complete(w *hook.Webhook) bool {
-	before, ok := u[w.Number]
-	if !ok || before.Locked() || before.ID != w.ID || !before.UpdatedAt.Equal(w.UpdatedAt) {
-		return false
-	}
-	w.Secrets, w.Settings.Credentials = before.Secrets, before.Settings.Credentials
-	return true
-}

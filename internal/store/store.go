@@ -214,6 +214,20 @@ func (s *Store) Run(ctx context.Context) error {
 	return nil
 }
 
+// every calls f from time to time, with the time that it is, until the context ends.
+func every(ctx context.Context, pause time.Duration, f func(now time.Time)) {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			f(now)
+		}
+	}
+}
+
 func (s *Store) maintain(ctx context.Context) {
 	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()

@@ -25,21 +25,14 @@ var errStays = errors.New("the webhook stays enabled")
 // supervise disables webhooks that fail for longer than their settings allow, and forgets secrets that have ended, until the context ends. On each node it looks at what
 // is in memory and does nothing while no circuit is open for so long and no secret has ended.
 func (s *Store) supervise(ctx context.Context) {
-	tick := time.NewTicker(superviseEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := s.disableFailing(ctx, time.Now()); err != nil && ctx.Err() == nil {
-				s.options.Log.Warn("disabling webhooks that fail failed; it will be tried again", "error", err)
-			}
-			if err := s.forgetSecrets(ctx, time.Now()); err != nil && ctx.Err() == nil {
-				s.options.Log.Warn("forgetting previous secrets failed; it will be tried again", "error", err)
-			}
+	every(ctx, superviseEvery, func(time.Time) {
+		if err := s.disableFailing(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			s.options.Log.Warn("disabling webhooks that fail failed; it will be tried again", "error", err)
 		}
-	}
+		if err := s.forgetSecrets(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			s.options.Log.Warn("forgetting previous secrets failed; it will be tried again", "error", err)
+		}
+	})
 }
 
 // disableFailing disables the webhooks whose time has come. What other nodes have done meanwhile is looked at first: it saves a
