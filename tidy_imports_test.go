@@ -67,7 +67,7 @@ func law() []house {
 				"github.com/google/uuid", "github.com/prometheus/client_golang", "golang.org/x/time",
 			},
 		},
-		{folder: "internal/gate", others: []string{"github.com/prometheus/client_golang"}},
+		{folder: "internal/gate", own: []string{"internal/hook"}, others: []string{"github.com/prometheus/client_golang"}},
 		{folder: "internal/console", own: []string{"internal/store", "internal/hook", "interaction"}},
 		{
 			folder: "internal/config",

@@ -166,7 +166,7 @@ func (s *Server) caller(r *http.Request) (hook.Caller, error) {
 	}
 	if wait := s.callers.failures.look(now); wait > 0 {
 		return hook.Caller{}, newProblem(http.StatusTooManyRequests, "too many wrong keys come from many addresses; a right key is let in, a new one in a moment").
-			with("Retry-After", "1")
+			with("Retry-After", retryAfterSeconds)
 	}
 	if by, err = s.store.FindCaller(proof, now); err == nil {
 		return by, nil
@@ -193,9 +193,8 @@ func (s *Server) refused(err error) *Problem {
 }
 
 func tooManyFailures(wait time.Duration) *Problem {
-	seconds := int((wait + time.Second - 1) / time.Second)
 	return newProblem(http.StatusTooManyRequests, "too many wrong keys or tokens came from this address; a right key is always let in").
-		with("Retry-After", fmt.Sprint(seconds))
+		with("Retry-After", wholeSeconds(wait))
 }
 
 func (s *Server) speakForOwn(c *call, own hook.ContactCenterNumber, named hook.ContactCenterID) error {

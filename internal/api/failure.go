@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
 // The limit on failed authentication, for each address.
@@ -28,8 +30,6 @@ const (
 	failureAddressesMax = 4_096
 	// failureLogEvery is how long after a line about an address there is no other.
 	failureLogEvery = time.Minute
-	// failureNetworkBits is the part of an IPv6 address that one customer has (RFC 6177, section 2): the rest is anybody's to choose.
-	failureNetworkBits = 64
 )
 
 // The reasons why nobody was let in.
@@ -78,7 +78,7 @@ func (f *failures) count(reason string) { f.counter.WithLabelValues(reason).Inc(
 
 // take counts a failure of an address, and returns how long it must wait where these are too many; zero means that they are not.
 func (f *failures) take(address string, now time.Time) (wait time.Duration) {
-	from := networkOf(address)
+	from := hook.NetworkOf(address)
 	f.mu.Lock()
 	a := f.find(from)
 	a.counted++
@@ -108,7 +108,7 @@ func (f *failures) look(now time.Time) (wait time.Duration) {
 // examine returns how long an address must wait before a token of it is examined; zero, as for all that keep the limit, means not at all.
 func (f *failures) examine(address string, now time.Time) (wait time.Duration) {
 	f.mu.Lock()
-	if e, ok := f.known[networkOf(address)]; ok && valueOf(e).limit.TokensAt(now) < 1 {
+	if e, ok := f.known[hook.NetworkOf(address)]; ok && valueOf(e).limit.TokensAt(now) < 1 {
 		if wait = waitFor(valueOf(e).tokens, now); wait == 0 {
 			wait = waitFor(f.tokens, now)
 		}
@@ -151,22 +151,4 @@ func valueOf(e *list.Element) *failing {
 		panic("an address of another kind")
 	}
 	return a
-}
-
-// networkOf returns the address of a connection, or of IPv6 its network. What is no address, as of a test's own connections, is one.
-func networkOf(address string) netip.Prefix {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip := at.Addr().Unmap().WithZone("")
-	bits := ip.BitLen()
-	if ip.Is6() {
-		bits = failureNetworkBits
-	}
-	network, err := ip.Prefix(bits)
-	if err != nil { // bits fit every address
-		return netip.Prefix{}
-	}
-	return network
 }

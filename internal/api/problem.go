@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -87,6 +89,11 @@ func (p *Problem) add(location, message, value string) {
 		value = ""
 	}
 	p.Errors = append(p.Errors, FieldProblem{Location: location, Message: message, Value: clip(value)})
+}
+
+// wholeSeconds is a wait as Retry-After writes it (RFC 9110, section 10.2.3): not shorter than it is, and at least a second.
+func wholeSeconds(wait time.Duration) string {
+	return strconv.FormatInt(int64(max((wait+time.Second-1)/time.Second, 1)), 10)
 }
 
 // secretLocation reports whether the value at a place is, or may hold, a credential. Names are compared without case,

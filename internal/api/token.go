@@ -3,8 +3,6 @@ package api
 import (
 	"errors"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -48,8 +46,7 @@ func invalidToken(err *hook.TokenError) *Problem {
 }
 
 func tokenUnjudged(err *hook.UnjudgedError) *Problem {
-	seconds := max((err.RetryAfter+time.Second-1)/time.Second, 1)
-	return newProblem(http.StatusServiceUnavailable, err.Error()).with("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	return newProblem(http.StatusServiceUnavailable, err.Error()).with("Retry-After", wholeSeconds(err.RetryAfter))
 }
 
 // tokenScheme is what the document says about tokens.

@@ -8,7 +8,7 @@ import (
 
 // caller is an address that has connections. The Listener's lock guards it.
 type caller struct {
-	address netip.Addr
+	address netip.Prefix
 	open    int
 	// quiet are those of its connections (each a *limited) that may be closed, the one that has been quiet for the longest first.
 	quiet list.List

@@ -7,10 +7,9 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-)
 
-// prefixBits is how much of an IPv6 address is one caller: what a provider gives to a customer at least (RFC 6177, section 2).
-const prefixBits = 64
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
 
 // Listener bounds the connections that it accepts. Where there are too many, one that is quiet makes room for a new one, see [Listener.Follow].
 type Listener struct {
@@ -20,13 +19,13 @@ type Listener struct {
 
 	mu      sync.Mutex // guards those below, and all in them
 	open    int
-	callers map[netip.Addr]*caller
+	callers map[netip.Prefix]*caller
 	quiet   quietCallers
 }
 
 // Limit makes a Listener of another one.
 func Limit(l net.Listener, most, mostPerAddress int) *Listener {
-	return &Listener{Listener: l, most: most, mostPerAddress: mostPerAddress, callers: map[netip.Addr]*caller{}}
+	return &Listener{Listener: l, most: most, mostPerAddress: mostPerAddress, callers: map[netip.Prefix]*caller{}}
 }
 
 // Accept returns the next connection within the limits. Those beyond are closed.
@@ -37,7 +36,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		c := &limited{Conn: inner, listener: l}
-		in, instead := l.enter(c, callerOf(inner.RemoteAddr()))
+		in, instead := l.enter(c, hook.NetworkOf(inner.RemoteAddr().String()))
 		if instead != nil {
 			l.ended.Add(1)
 			// It was quiet: its server finds it closed, as when the caller closes it.
@@ -99,7 +98,7 @@ func (l *Listener) Refused() int64 { return l.refused.Load() }
 func (l *Listener) Ended() int64 { return l.ended.Load() }
 
 // enter counts a connection of a caller, if there is room for it, or is when another is closed instead, which then counts no longer.
-func (l *Listener) enter(c *limited, address netip.Addr) (in bool, instead *limited) {
+func (l *Listener) enter(c *limited, address netip.Prefix) (in bool, instead *limited) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	from := l.callers[address]
@@ -142,21 +141,6 @@ func (l *Listener) drop(c *limited) {
 	if from.open == 0 {
 		delete(l.callers, from.address)
 	}
-}
-
-// callerOf returns whom a connection counts for: an IPv4 address, or the network of an IPv6 one.
-func callerOf(a net.Addr) netip.Addr {
-	at, err := netip.ParseAddrPort(a.String())
-	if err != nil { // no TCP: all of them are one
-		return netip.Addr{}
-	}
-	address := at.Addr().Unmap().WithZone("")
-	if address.Is6() {
-		if network, err := address.Prefix(prefixBits); err == nil { // any IPv6 address has that many bits
-			return network.Addr()
-		}
-	}
-	return address
 }
 
 // place puts a caller, of whom something has changed, where it belongs.
