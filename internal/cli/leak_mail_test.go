@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"log"
-	"net"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -26,18 +25,7 @@ func startLoginMailbox(t *testing.T, password string) (m mailbox, address string
 		return newLoginSession(smtp.AuthSession.Auth, m, password), nil
 	}))
 	server.Domain, server.ErrorLog, server.TLSConfig = "mail.example", log.New(io.Discard, "", 0), &tls.Config{Certificates: certificates}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		if err := errors.Join(server.Close(), <-ended); err != nil {
-			t.Errorf("close the mail server: %v", err)
-		}
-	})
-	return m, listener.Addr().String(), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificates[0].Certificate[0]})
+	return m, serveMail(t, server), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificates[0].Certificate[0]})
 }
 
 // loginSession is that of a server that wants a password. S is the library's type of a mechanism, which comes from a module without

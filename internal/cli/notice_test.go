@@ -24,6 +24,12 @@ func startMailbox(t *testing.T) (m mailbox, address string) {
 	m = make(mailbox, 16)
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return m, nil }))
 	server.Domain, server.ErrorLog = "mail.example", log.New(io.Discard, "", 0)
+	return m, serveMail(t, server)
+}
+
+// serveMail runs a mail server on loopback until the test ends, and returns its address.
+func serveMail(t *testing.T, server *smtp.Server) (address string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +41,7 @@ func startMailbox(t *testing.T) (m mailbox, address string) {
 			t.Errorf("close the mail server: %v", err)
 		}
 	})
-	return m, listener.Addr().String()
+	return listener.Addr().String()
 }
 
 func (mailbox) Mail(string, *smtp.MailOptions) error { return nil }
