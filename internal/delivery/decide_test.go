@@ -58,7 +58,7 @@ func TestDeliveryEndsWithItsAttempts(t *testing.T) {
 		now := epoch()
 		for made := 1; ; made++ {
 			a := anyAnswer().Draw(t, "answer")
-			o := decide(d, s, now, &a, anyRandom().Draw(t, "random"))
+			o := decide(d, s, now, &a, 1, anyRandom().Draw(t, "random"))
 			ended := now.Add(a.Took)
 			last := made == s.Retry.Attempts+1
 			switch {
@@ -89,7 +89,7 @@ func TestDeliveryEndsWithItsAttempts(t *testing.T) {
 func TestDecideKeepsWhatTheReceiverSaid(t *testing.T) {
 	s := hook.DefaultSettings()
 	a := hook.Answer{Status: 503, Response: []byte("busy"), Error: "", Took: time.Second, RetryAfter: time.Minute}
-	o := decide(&hook.Delivery{Event: newEvent(1), Webhook: 1}, &s, epoch(), &a, 0)
+	o := decide(&hook.Delivery{Event: newEvent(1), Webhook: 1}, &s, epoch(), &a, 1, 0)
 	if o.Attempt.Status != 503 || string(o.Attempt.Response) != "busy" || o.Attempt.Failure != hook.FailureStatus {
 		t.Errorf("got %+v", o.Attempt)
 	}

@@ -23,7 +23,7 @@ func TestDocumentTellsTheSchedule(t *testing.T) {
 	d := &hook.Delivery{Event: newEvent(1), Webhook: 1}
 	for wait := time.Duration(0); ; {
 		want = append(want, fmt.Sprintf("| %d | %v | %v |", d.Attempts+1, wait, now.Sub(epoch())))
-		o := decide(d, &s, now, &hook.Answer{Status: 500}, 0.5)
+		o := decide(d, &s, now, &hook.Answer{Status: 500}, 1, 0.5)
 		if o.Exhausts() {
 			break
 		}

@@ -28,7 +28,7 @@ func (e *Engine) Test(ctx context.Context, w *hook.Webhook) hook.Attempt {
 	answer := e.options.Sender.Send(ctx, hook.Post{
 		URL: t.url, Header: t.header(m, now, newSpan()), Body: m.body, Credentials: t.credentials, Timeout: time.Duration(w.Settings.RequestTimeout),
 	})
-	return decide(&hook.Delivery{Event: event, Webhook: w.Number}, &w.Settings, now, &answer, 0).Attempt
+	return decide(&hook.Delivery{Event: event, Webhook: w.Number}, &w.Settings, now, &answer, 1, 0).Attempt
 }
 
 // testEvent makes up what a test sends: a STARTED or, where the webhook is for notices, a notice.

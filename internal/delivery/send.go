@@ -254,7 +254,7 @@ func (l *lane) send(batch []*hook.Delivery) {
 	var acknowledged bool
 	var traced []hook.Outcome
 	for _, d := range batch {
-		o := decide(d, &w.Settings, began, &answer, random())
+		o := decide(d, &w.Settings, began, &answer, len(batch), random())
 		acknowledged = o.Attempt.Acknowledged()
 		e.metrics.attempted(t, &o)
 		e.recorder.add(o)

@@ -64,8 +64,25 @@ type Answer struct {
 	// Error is the failure in words, at most [ErrorBytesMax] bytes, without the URL's secrets.
 	Error string
 	// Took is how long the POST took, from before the dial to the last byte read.
-	Took time.Duration
+	Took   time.Duration
+	Timing Timing
 }
+
+// Timing is what an attempt spent its time on, to the microsecond. What did not happen is zero: a POST over a connection that was there
+// already looked nothing up and connected to nothing. The look-up of a token, where a webhook needs one, is in none of them.
+type Timing struct {
+	// DNS is how long the name took to resolve.
+	DNS time.Duration
+	// Connect is how long the TCP connection took, to the receiver or through the proxy to it.
+	Connect time.Duration
+	// TLS is how long the handshake with the receiver took.
+	TLS time.Duration
+	// FirstByte is how long after the attempt's beginning the first byte of the response came.
+	FirstByte time.Duration
+}
+
+// Reused reports whether the POST was answered over a connection that was there already.
+func (t Timing) Reused() bool { return t.Connect == 0 && t.FirstByte != 0 }
 
 // Attempt is one POST of a delivery and what came of it.
 type Attempt struct {
@@ -77,6 +94,9 @@ type Attempt struct {
 	Failure   Failure
 	Error     string
 	Response  []byte
+	Timing    Timing
+	// Events is how many events its POST carried, this one among them.
+	Events int
 }
 
 // Acknowledged reports whether the attempt delivered.

@@ -80,7 +80,7 @@ func (ch *Change) Apply(i *Interaction, now time.Time) (emits interaction.Event,
 		}
 		return interaction.EventStarted, true, nil
 	case OpAccept:
-		err := i.Accept(ch.Agent)
+		err := i.Accept(ch.Agent, now)
 		return "", err == nil, err
 	case OpReturn:
 		err := i.Return(ch.Queue)

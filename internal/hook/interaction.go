@@ -109,6 +109,8 @@ type Interaction struct {
 	Content       Content
 	CreatedAt     time.Time
 	SubmittedAt   time.Time
+	// AcceptedAt is when an agent accepted it last; zero if nobody has, or while it waits in a queue.
+	AcceptedAt time.Time
 	// Stopped is set in the state STOPPED alone.
 	Stopped Stop
 	// StartedEvent is the serial of its STARTED, zero before the submit: FINISHED waits for that event's deliveries.
@@ -205,11 +207,11 @@ func (i *Interaction) Submit(queue string, now time.Time) error {
 }
 
 // Accept gives a QUEUED interaction to an agent. No event.
-func (i *Interaction) Accept(agent string) error {
+func (i *Interaction) Accept(agent string, now time.Time) error {
 	if i.State != StateQueued {
 		return i.conflict("accept", "only a QUEUED interaction can be accepted")
 	}
-	i.State, i.Agent = StateInProcess, agent
+	i.State, i.Agent, i.AcceptedAt = StateInProcess, agent, now
 	return nil
 }
 
@@ -221,7 +223,7 @@ func (i *Interaction) Return(queue string) error {
 	if queue != "" {
 		i.Queue = queue
 	}
-	i.State, i.Agent = StateQueued, ""
+	i.State, i.Agent, i.AcceptedAt = StateQueued, "", time.Time{}
 	return nil
 }
 

@@ -142,9 +142,9 @@ func TestEveryChangeInEveryState(t *testing.T) {
 					case hook.OpSubmit:
 						expect.Queue, expect.SubmittedAt = "sales", now
 					case hook.OpAccept:
-						expect.Agent = "b.jones"
+						expect.Agent, expect.AcceptedAt = "b.jones", now
 					case hook.OpReturn:
-						expect.Queue, expect.Agent = "complaints", ""
+						expect.Queue, expect.Agent, expect.AcceptedAt = "complaints", "", time.Time{}
 					case hook.OpStop:
 						expect.Stopped = hook.Stop{At: now, By: hook.ByAgentDesktop, Reason: "resolved"}
 					default:
@@ -200,6 +200,7 @@ type model struct {
 	state        hook.State
 	queue, agent string
 	submittedAt  time.Time
+	acceptedAt   time.Time
 	stopped      hook.Stop
 	events       []interaction.Event
 }
@@ -214,9 +215,9 @@ func (m *model) apply(ch *hook.Change, now time.Time) transition {
 	case hook.OpSubmit:
 		m.queue, m.submittedAt = ch.Queue, now
 	case hook.OpAccept:
-		m.agent = ch.Agent
+		m.agent, m.acceptedAt = ch.Agent, now
 	case hook.OpReturn:
-		m.agent = ""
+		m.agent, m.acceptedAt = "", time.Time{}
 		if ch.Queue != "" {
 			m.queue = ch.Queue
 		}
@@ -265,6 +266,7 @@ func TestInteractionFollowsTheModel(t *testing.T) {
 			}
 			expect := created
 			expect.State, expect.Queue, expect.Agent, expect.SubmittedAt, expect.Stopped = m.state, m.queue, m.agent, m.submittedAt, m.stopped
+			expect.AcceptedAt = m.acceptedAt
 			if diff := cmp.Diff(expect, *i); diff != "" {
 				t.Fatalf("after %+v (-model +interaction):\n%s", ch, diff)
 			}

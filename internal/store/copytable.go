@@ -63,13 +63,14 @@ func copyTables() []*copyTable {
 			created_at:big updated_at:big deleted_at:big open_since:big probe_at:big probe_wait:big
 			disabled_at:big disabled_for:small`),
 		describe("interactions", "center serial", `center:integer serial:big id:uuid session_id:uuid media:small subtype:small state:small
-			queue:text agent:text content:text created_at:big submitted_at:big started_event:big
+			queue:text agent:text content:text created_at:big submitted_at:big started_event:big accepted_at:big
 			stopped_at:big stopped_by:small stop_reason:text finished_event:big`),
 		describe("events", "center serial", "center:integer serial:big interaction:big kind:small operation_id:uuid occurred_at:big payload:bytes trace:bytes"),
 		describe("deliveries", "center event webhook", `center:integer event:big webhook:integer state:small due_at:big lease:big
 			waits_for:big followed:small attempts:integer base:integer`),
 		describe("attempts", "center event webhook number", `center:integer event:big webhook:integer number:integer
-			started_at:big duration_us:big status:small failure:small error:text response:bytes`),
+			started_at:big duration_us:big status:small failure:small error:text response:bytes
+			dns_us:integer connect_us:integer tls_us:integer first_byte_us:integer events:small`),
 		describe("answers", "center key", "center:integer key:text fingerprint:bytes status:integer body:bytes at:big sealed_with:big"),
 		describe("master_keys", "number", "number:big proof:bytes created_at:big"),
 		describe("retention", "center", "center:integer passed:big began_at:big"),
@@ -78,6 +79,8 @@ func copyTables() []*copyTable {
 		describe("replays", "center id", `center:integer id:uuid webhook:integer filter:text rate:integer dry_run:small state:small actor:text
 			created_at:big updated_at:big finished_at:big due_at:big passed:big matched:big replayed:big skipped:big`),
 		describe("audit", "center serial", "center:integer serial:big at:big actor:text action:text subject:text before:text after:text"),
+		describe("activity", "center webhook at process", `center:integer webhook:integer at:big process:big accepted:big acknowledged:big failed:big exhausted:big
+			delays:bytes`),
 		describe("catalogue", "version", "version:big circuits:big"),
 	}
 }

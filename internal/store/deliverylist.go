@@ -38,7 +38,8 @@ const (
 	selectOpenDeliveries statement = `SELECT ` + deliveryColumns + `, d.state, d.due_at, d.lease, d.waits_for, d.attempts, w.enabled, w.deleted_at, w.open_since
 		FROM deliveries d JOIN events e ON e.center = d.center AND e.serial = d.event` + deliveryJoins +
 		`JOIN webhooks w ON w.center = d.center AND w.number = d.webhook`
-	attemptColumns = `a.number, a.started_at, a.duration_us, a.status, a.failure, a.error, a.response`
+	attemptColumns = `a.number, a.started_at, a.duration_us, a.status, a.failure, a.error, a.response,
+		a.dns_us, a.connect_us, a.tls_us, a.first_byte_us, a.events`
 	// selectDelivered finds a delivered delivery by the last attempt of its life.
 	selectDelivered statement = `SELECT ` + deliveryColumns + `, ` + attemptColumns +
 		` FROM attempts a JOIN events e ON e.center = a.center AND e.serial = a.event` + deliveryJoins +
@@ -92,11 +93,14 @@ func scanDelivered(r row) (*Delivery, error) {
 }
 
 func scanAttempt(r row, a *hook.Attempt, before ...any) error {
-	var started, micros int64
-	err := r(append(before, &a.Number, &started, &micros, &a.Status, &a.Failure, &a.Error, &a.Response)...)
-	a.StartedAt, a.Duration = fromMilli(started), time.Duration(micros)*time.Microsecond
+	var started, took, dns, connect, tls, first int64
+	err := r(append(before, &a.Number, &started, &took, &a.Status, &a.Failure, &a.Error, &a.Response, &dns, &connect, &tls, &first, &a.Events)...)
+	a.StartedAt, a.Duration = fromMilli(started), fromMicro(took)
+	a.Timing = hook.Timing{DNS: fromMicro(dns), Connect: fromMicro(connect), TLS: fromMicro(tls), FirstByte: fromMicro(first)}
 	return err
 }
+
+func fromMicro(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
 // Delivery returns a delivery with all its attempts, or [hook.ErrNotFound].
 func (s *Store) Delivery(_ context.Context, center hook.ContactCenterNumber, id hook.DeliveryID) (*Delivery, error) {

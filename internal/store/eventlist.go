@@ -33,7 +33,7 @@ type feed struct {
 
 const (
 	feedColumns = `, e.center, e.serial, e.kind, e.operation_id, e.occurred_at, e.payload, e.trace, i.center, i.serial, i.id,
-		i.session_id, i.media, i.subtype, i.state, i.queue, i.agent, i.content, i.created_at, i.submitted_at, i.started_event, i.stopped_at,
+		i.session_id, i.media, i.subtype, i.state, i.queue, i.agent, i.content, i.created_at, i.submitted_at, i.started_event, i.accepted_at, i.stopped_at,
 		i.stopped_by, i.stop_reason, i.finished_event FROM events e JOIN interactions i ON i.center = e.center AND i.serial = e.interaction`
 	beforeSerial = ` FROM events WHERE center = $1 AND serial < $2 ORDER BY serial DESC LIMIT 1`
 )

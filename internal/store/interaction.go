@@ -19,13 +19,13 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (center, id) DO UPDATE SET id = excluded.id WHERE false {{tell serial}}` // changes nothing, but locks the row that is there
 	selectInteractions statement = `SELECT center, serial, id, session_id, media, subtype, state, queue, agent, content,
-		created_at, submitted_at, started_event, stopped_at, stopped_by, stop_reason, finished_event FROM interactions`
+		created_at, submitted_at, started_event, accepted_at, stopped_at, stopped_by, stop_reason, finished_event FROM interactions`
 	selectInteraction statement = selectInteractions + ` WHERE center = $1 AND id = $2`
 	// selectSession finds the interactions of a session.
 	selectSession     statement = `SELECT serial, 0 FROM interactions WHERE center = $1 AND session_id = $2 LIMIT $3`
 	lockInteraction   statement = selectInteraction + ` {{for update}}`
 	updateInteraction statement = `UPDATE interactions SET state = $3, queue = $4, agent = $5, submitted_at = $6, started_event = $7,
-		stopped_at = $8, stopped_by = $9, stop_reason = $10, finished_event = $11 WHERE center = $1 AND serial = $2`
+		stopped_at = $8, stopped_by = $9, stop_reason = $10, finished_event = $11, accepted_at = $12 WHERE center = $1 AND serial = $2`
 )
 
 func queueInsertInteraction(b batch, i *hook.Interaction, content string, affected func(int64)) {
@@ -35,7 +35,7 @@ func queueInsertInteraction(b batch, i *hook.Interaction, content string, affect
 
 func queueUpdateInteraction(b batch, i *hook.Interaction) {
 	b.exec(updateInteraction, nil, i.ContactCenter, i.Serial, int64(i.State), i.Queue, i.Agent, milli(i.SubmittedAt), i.StartedEvent,
-		milli(i.Stopped.At), encode(stopperList(), i.Stopped.By), i.Stopped.Reason, i.Stopped.Event)
+		milli(i.Stopped.At), encode(stopperList(), i.Stopped.By), i.Stopped.Reason, i.Stopped.Event, milli(i.AcceptedAt))
 }
 
 // scanInteraction reads an interaction with its content.
@@ -56,16 +56,16 @@ func scanBareInteraction(r row) (i *hook.Interaction, content string, err error)
 
 // interactionRow is where the columns of an interaction go.
 type interactionRow struct {
-	i                                               hook.Interaction
-	content                                         string
-	media, subtype, created, submitted, stopped, by int64
+	i                                                         hook.Interaction
+	content                                                   string
+	media, subtype, created, submitted, accepted, stopped, by int64
 }
 
 func (x *interactionRow) columns() []any {
 	i := &x.i
 	return []any{
 		&i.ContactCenter, &i.Serial, &i.ID.UUID, &i.SessionID.UUID, &x.media, &x.subtype, &i.State, &i.Queue, &i.Agent, &x.content,
-		&x.created, &x.submitted, &i.StartedEvent, &x.stopped, &x.by, &i.Stopped.Reason, &i.Stopped.Event,
+		&x.created, &x.submitted, &i.StartedEvent, &x.accepted, &x.stopped, &x.by, &i.Stopped.Reason, &i.Stopped.Event,
 	}
 }
 
@@ -73,7 +73,7 @@ func (x *interactionRow) columns() []any {
 func (x *interactionRow) interaction() *hook.Interaction {
 	i := &x.i
 	i.Media, i.Subtype, i.Stopped.By = decode(mediaList(), x.media), decode(subtypeList(), x.subtype), decode(stopperList(), x.by)
-	i.CreatedAt, i.SubmittedAt, i.Stopped.At = fromMilli(x.created), fromMilli(x.submitted), fromMilli(x.stopped)
+	i.CreatedAt, i.SubmittedAt, i.AcceptedAt, i.Stopped.At = fromMilli(x.created), fromMilli(x.submitted), fromMilli(x.accepted), fromMilli(x.stopped)
 	return i
 }
 

@@ -29,6 +29,8 @@ type metrics struct {
 	refreshes prometheus.Counter
 	groups    groupMetrics
 	sealing   sealingMetrics
+	// activities are for the console: they are written to the database, and so not registered.
+	activities *activities
 	// checked and skew are for an engine that is shared.
 	checked prometheus.Gauge
 	skew    prometheus.Gauge
@@ -63,7 +65,8 @@ func failureReasons() []failureReason {
 func newMetrics() *metrics {
 	m := &metrics{
 		events: map[interaction.Event]prometheus.Counter{}, disabled: map[hook.DisabledFor]prometheus.Counter{},
-		groups: groupMetrics{failures: map[failureReason]prometheus.Counter{}},
+		activities: newActivities(),
+		groups:     groupMetrics{failures: map[failureReason]prometheus.Counter{}},
 	}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
@@ -170,6 +173,7 @@ func (m *metrics) accepted(a *acceptance) {
 		m.events[a.emitted[i].event.Kind].Inc()
 	}
 	m.created.Add(float64(a.created))
+	m.activities.accepted(a.center, a.now, len(a.emitted))
 }
 
 // compared notes that the catalogue in memory is the stored one.

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	insertAttempt statement = `INSERT INTO attempts (center, event, webhook, number, started_at, duration_us, status, failure, error, response)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+	insertAttempt statement = `INSERT INTO attempts (center, event, webhook, number, started_at, duration_us, status, failure, error, response,
+		dns_us, connect_us, tls_us, first_byte_us, events) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
 	// The next ones change a delivery after its attempt, under its lease. The first two leave one that a FINISHED follows. The
 	// state is compared as state + 0, here and wherever the key is known: the partial index of what is due, which PostgreSQL
 	// would as soon read when it takes the open set for small, is of no use for that.
@@ -35,6 +35,7 @@ func (s *Store) Record(ctx context.Context, now time.Time, outcomes []hook.Outco
 	}
 	r.notices.committed()
 	slices.Sort(r.recorded.Late)
+	s.metrics.activities.recorded(now, outcomes, r.recorded.Late)
 	return r.recorded, nil
 }
 
@@ -129,9 +130,10 @@ func resolve(b batch, o *hook.Outcome, held *bool) {
 }
 
 func logAttempt(b batch, o *hook.Outcome) {
-	a, e := &o.Attempt, o.Delivery.Event
+	a, e, t := &o.Attempt, o.Delivery.Event, &o.Attempt.Timing
 	b.exec(insertAttempt, nil, e.ContactCenter, e.Serial, o.Delivery.Webhook, a.Number, milli(a.StartedAt), a.Duration.Microseconds(),
-		a.Status, int64(a.Failure), a.Error, a.Response)
+		a.Status, int64(a.Failure), a.Error, a.Response, t.DNS.Microseconds(), t.Connect.Microseconds(), t.TLS.Microseconds(),
+		t.FirstByte.Microseconds(), max(a.Events, 1))
 }
 
 // unfollow tells a delivery that a FINISHED follows, or that was changed in the moment of its removal, from one whose lease was

@@ -23,12 +23,13 @@ func TestRecordDelivered(t *testing.T) {
 		d := claimOne(t, s, now, w)
 		failed := hook.Attempt{
 			Number: 1, StartedAt: now, Duration: 7 * time.Second, Status: 503, Failure: hook.FailureStatus, Error: "status 503",
-			Response: bytes.Repeat([]byte{0, 0xff, '\n'}, 1_000),
+			Response: bytes.Repeat([]byte{0, 0xff, '\n'}, 1_000), Events: 3,
+			Timing: hook.Timing{DNS: time.Microsecond, Connect: 2 * time.Millisecond, TLS: 3 * time.Second, FirstByte: 4 * time.Second},
 		}
 		record(t, s, now, hook.Outcome{Delivery: d, Attempt: failed, Next: now.Add(time.Minute)})
 		later := now.Add(time.Minute)
 		d = claimOne(t, s, later, w)
-		succeeded := hook.Attempt{Number: 2, StartedAt: later, Duration: 1234 * time.Microsecond, Status: 200, Response: []byte(`{"status":{}}`)}
+		succeeded := hook.Attempt{Number: 2, StartedAt: later, Duration: 1234 * time.Microsecond, Status: 200, Response: []byte(`{"status":{}}`), Events: 1}
 		if r := record(t, s, later, hook.Outcome{Delivery: d, Attempt: succeeded}); len(r.Late) != 0 || len(r.Freed) != 0 {
 			t.Errorf("recorded %+v", r)
 		}

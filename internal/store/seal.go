@@ -148,3 +148,6 @@ func unseal(sealer Sealer, w *hook.Webhook, sealed []byte, unsealed string) erro
 	s.fill(w)
 	return nil
 }
+
+// Sealer returns what encrypts what is secret in this store, for whoever seals something that is not stored.
+func (s *Store) Sealer() Sealer { return s.options.Sealer }

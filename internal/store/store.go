@@ -209,8 +209,11 @@ func (s *Store) Run(ctx context.Context) error {
 	wg.Go(func() { s.keepRetention(ctx) })
 	wg.Go(func() { s.keepKeyUses(ctx) })
 	wg.Go(func() { s.keepSealed(ctx) })
+	wg.Go(func() { s.keepActivity(ctx) })
 	wg.Wait()
-	s.writeKeyUses(func(t task) error { return s.engine.transact([]task{t}) }) // nobody else writes any more
+	last := func(t task) error { return s.engine.transact([]task{t}) } // nobody else writes any more
+	s.writeKeyUses(last)
+	s.writeActivity(time.Now(), last)
 	return nil
 }
 

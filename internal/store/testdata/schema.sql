@@ -1,3 +1,16 @@
+CREATE TABLE activity (
+    center       INTEGER NOT NULL,
+    webhook      INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    process      INTEGER NOT NULL,
+    accepted     INTEGER NOT NULL,
+    acknowledged INTEGER NOT NULL,
+    failed       INTEGER NOT NULL,
+    exhausted    INTEGER NOT NULL,
+    delays       BLOB    NOT NULL,
+    PRIMARY KEY (center, webhook, at, process)
+) WITHOUT ROWID;
+
 CREATE TABLE answers (
     center      INTEGER NOT NULL,
     key         TEXT    NOT NULL,
@@ -30,7 +43,7 @@ CREATE TABLE attempts (
     status      INTEGER NOT NULL,
     failure     INTEGER NOT NULL, -- 0: acknowledged
     error       TEXT    NOT NULL,
-    response    BLOB    NOT NULL,
+    response    BLOB    NOT NULL, dns_us INTEGER NOT NULL DEFAULT 0, connect_us INTEGER NOT NULL DEFAULT 0, tls_us INTEGER NOT NULL DEFAULT 0, first_byte_us INTEGER NOT NULL DEFAULT 0, events INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (center, event, webhook, number)
 ) WITHOUT ROWID;
 
@@ -115,7 +128,7 @@ CREATE TABLE interactions (
     stopped_at     INTEGER NOT NULL DEFAULT 0,
     stopped_by     INTEGER NOT NULL DEFAULT 0,
     stop_reason    TEXT    NOT NULL DEFAULT '',
-    finished_event INTEGER NOT NULL DEFAULT 0,
+    finished_event INTEGER NOT NULL DEFAULT 0, accepted_at INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (center, serial)
 ) WITHOUT ROWID;
 
