@@ -129,7 +129,7 @@ func testModules() []string {
 	return []string{
 		"github.com/google/go-cmp", "github.com/google/uuid", "github.com/rogpeppe/go-internal", "pgregory.net/rapid", "go.uber.org/goleak",
 		"github.com/pb33f/libopenapi", "github.com/pb33f/libopenapi-validator", "github.com/standard-webhooks/standard-webhooks/libraries",
-		"github.com/emersion/go-smtp", "github.com/coreos/go-oidc/v3/oidc",
+		"github.com/emersion/go-smtp", "github.com/coreos/go-oidc/v3/oidc", "github.com/jba/templatecheck",
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
@@ -56,26 +55,6 @@ func (r *row) undecided() string {
 	default:
 		return ""
 	}
-}
-
-// permits reports whether a caller may call a route that needs a permission. A route that reads interactions of every media type is also
-// for those who may read one: it shows them no others.
-func permits(by *hook.Caller, needs hook.Permission) bool {
-	switch needs {
-	case hook.PermitInteractionsRead:
-		return slices.ContainsFunc(interaction.MediaTypes(), by.MayRead)
-	case hook.PermitInteractionsReadChat:
-		return by.MayRead(interaction.MediaChat)
-	case hook.PermitInteractionsReadEmail:
-		return by.MayRead(interaction.MediaEmail)
-	default:
-		return by.May(needs)
-	}
-}
-
-// mayRead returns the media types whose interactions a caller may read.
-func mayRead(by *hook.Caller) []interaction.MediaType {
-	return slices.DeleteFunc(interaction.MediaTypes(), func(m interaction.MediaType) bool { return !by.MayRead(m) })
 }
 
 // admit is the middleware of every route that is not open.
@@ -135,7 +114,7 @@ func (r *row) refuses(by *hook.Caller) error {
 	switch {
 	case r.access == forInstallation && !installationAdmin(by):
 		return newProblem(http.StatusForbidden, "this is for an admin key, or a token with the contact centre * and the permission admin")
-	case !permits(by, r.permission()):
+	case !by.Permits(r.permission()):
 		return newProblem(http.StatusForbidden, "the key or token lacks the permission "+string(r.needs))
 	default:
 		return nil
@@ -156,6 +135,10 @@ func (s *Server) caller(r *http.Request) (hook.Caller, error) {
 		s.callers.failures.count(failureMissing)
 		return hook.Caller{}, unauthorised("a key is needed: send it in x-api-key or as Authorization: Bearer")
 	}
+	return s.callerByKey(r, text)
+}
+
+func (s *Server) callerByKey(r *http.Request, text string) (hook.Caller, error) {
 	now, proof := s.clock(), proofOf(text)
 	by, err := s.store.CallerOf(proof, now)
 	if err == nil {
@@ -176,6 +159,12 @@ func (s *Server) caller(r *http.Request) (hook.Caller, error) {
 
 // proofOf makes the proof of a text, of which a part does when it is longer than any key: it is looked for as any other.
 func proofOf(text string) hook.KeyProof { return hook.ProofOf(text[:min(len(text), keyBytesMax)]) }
+
+// CallerOfKey finds who a text belongs to that came as a key in a request: within the limits, and with the errors, of the routes' own
+// headers. The errors are of type [Problem].
+func (s *Server) CallerOfKey(r *http.Request, text string) (hook.Caller, error) {
+	return s.callerByKey(r, text)
+}
 
 // refused is the answer to a key that opens nothing. Only who has shown its right text is told more than that.
 func (s *Server) refused(err error) *Problem {

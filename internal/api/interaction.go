@@ -264,7 +264,7 @@ func (in *listInteractionsInput) Resolve(ctx huma.Context) []error {
 
 func (in *listInteractionsInput) filter() store.InteractionFilter {
 	f := store.InteractionFilter{
-		Open: State(in.State) == stateOpen, Media: interaction.MediaType(in.MediaType), Readable: mayRead(&in.by), Subtype: interaction.Subtype(in.Subtype),
+		Open: State(in.State) == stateOpen, Media: interaction.MediaType(in.MediaType), Readable: in.by.Readable(), Subtype: interaction.Subtype(in.Subtype),
 		Queue: in.Queue, SessionID: in.SessionID, CreatedAfter: in.CreatedAfter, CreatedBefore: in.CreatedBefore,
 	}
 	if state, ok := hook.ParseState(string(in.State)); ok {

@@ -102,11 +102,24 @@ func reachable(at net.Addr) string {
 
 // serve answers requests until ctx ends, then those that are in flight.
 func (n *node) serve(ctx context.Context) error {
-	inner := n.api.Handler()
+	inner := n.handler()
 	server := gate.NewServer(gate.Protect(inner, n.publicURL(), n.api.RefuseOrigin()), n.certificate, n.log)
 	server.ConnState = n.listener.Follow
-	defer context.AfterFunc(ctx, n.api.Drain)()
+	defer context.AfterFunc(ctx, func() {
+		n.api.Drain()
+		n.console.Drain()
+	})()
 	return serveUntil(ctx, server, n.listener, n.config.DrainTimeout/apiDrainShare)
+}
+
+// handler is what callers reach: the console at its path and at /, the API everywhere else.
+func (n *node) handler() http.Handler {
+	all, console := http.NewServeMux(), n.console.Handler()
+	all.Handle("/", n.api.Handler())
+	for _, path := range [...]string{"/{$}", "/console", "/console/"} {
+		all.Handle(path, console)
+	}
+	return all
 }
 
 // serveOperations answers the operators until ctx ends; without a listener for them it only waits.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hookswitch/hookswitch/internal/api"
 	"github.com/hookswitch/hookswitch/internal/config"
+	"github.com/hookswitch/hookswitch/internal/console"
 	"github.com/hookswitch/hookswitch/internal/delivery"
 	"github.com/hookswitch/hookswitch/internal/egress"
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -35,6 +36,8 @@ type node struct {
 	egress *egress.Client
 	engine *delivery.Engine
 	api    *api.Server
+	// console is the web console.
+	console *console.Server
 	// tracer is nil when nothing is traced.
 	tracer  *trace.Tracer
 	metrics *prometheus.Registry
@@ -85,6 +88,13 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 		Store: n.store, Tester: n.engine, Token: tokens, Log: log, Metrics: n.metrics, Version: version, PublicURL: n.publicURL(),
 		RequestsMax: c.Limits.Requests, CheckURL: out.check, CheckLease: c.CheckLease, TraceOf: trace.FromHeader,
 	})
+	n.console, err = console.New(console.Options{
+		Store: n.store, Key: n.api.CallerOfKey, Tester: n.engine, CheckURL: out.check, CheckLease: c.CheckLease,
+		PublicURL: n.publicURL(), Log: log, Version: version,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make the console: %w", err), n.store.Close(), n.free())
+	}
 	return n, nil
 }
 

@@ -44,6 +44,26 @@ func (c *Caller) May(p Permission) bool {
 	return slices.Contains(c.Permissions, p) || slices.Contains(c.Permissions, PermitAdmin)
 }
 
+// Permits reports whether the caller may do something that needs a permission. What reads interactions of every media type is also for those
+// who may read one: they are shown no others.
+func (c *Caller) Permits(needs Permission) bool {
+	switch needs {
+	case PermitInteractionsRead:
+		return slices.ContainsFunc(interaction.MediaTypes(), c.MayRead)
+	case PermitInteractionsReadChat:
+		return c.MayRead(interaction.MediaChat)
+	case PermitInteractionsReadEmail:
+		return c.MayRead(interaction.MediaEmail)
+	default:
+		return c.May(needs)
+	}
+}
+
+// Readable returns the media types whose interactions the caller may read.
+func (c *Caller) Readable() []interaction.MediaType {
+	return slices.DeleteFunc(interaction.MediaTypes(), func(m interaction.MediaType) bool { return !c.MayRead(m) })
+}
+
 // MayRead reports whether the caller may read interactions of a media type.
 func (c *Caller) MayRead(m interaction.MediaType) bool {
 	switch m {

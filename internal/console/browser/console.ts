@@ -1,0 +1,8 @@
+// What the console does in the browser. Every page works without it; it keeps pages up to date, copies commands, and saves clicks.
+import { copying } from "./copy";
+import { following } from "./live";
+import { selecting } from "./select";
+
+following(document);
+copying(document);
+selecting(document);

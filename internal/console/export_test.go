@@ -1,0 +1,18 @@
+package console
+
+import "html/template"
+
+// Views returns a page's view for each page, without anything in it: a template that does not fit it is a fault.
+func Views() map[string]any {
+	return map[string]any{
+		"overview": &overviewPage{},
+		"problem":  &problemPage{},
+		"signin":   &signInPage{},
+	}
+}
+
+// Templates returns the page templates of a server.
+func (s *Server) Templates() map[string]*template.Template { return s.templates }
+
+// NextOf is where the sign-in goes on.
+func NextOf(text string) string { return nextOf(text) }

@@ -1,0 +1,104 @@
+package console
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	// liveMax is how many pages are kept up to date at a time; those beyond it stay as they are.
+	liveMax = 256
+	// liveWriteMax is how long a browser may take for one update.
+	liveWriteMax = 10 * time.Second
+	// liveLasts is how long one connection is used; the browser then makes another.
+	liveLasts = 15 * time.Minute
+	// liveSilenceMax is how long nothing is sent before a comment is, so that proxies keep the connection.
+	liveSilenceMax = 15 * time.Second
+)
+
+// wantsEvents reports whether a browser's script asks for updates of a page (HTML, "Server-sent events").
+func wantsEvents(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+}
+
+// live is one page that is kept up to date.
+type live struct {
+	*call
+	row     *row
+	handler handler
+	sent    []byte
+	sentAt  time.Time
+}
+
+// stream makes the page's region "live" anew from time to time, and sends it when it has changed.
+func (c *call) stream(r *row, h handler) {
+	select {
+	case c.server.live <- struct{}{}:
+		defer func() { <-c.server.live }()
+	default:
+		c.w.Header().Set("Retry-After", "60")
+		http.Error(c.w, "too many pages are kept up to date at the same time", http.StatusServiceUnavailable)
+		return
+	}
+	<-c.server.pages // who only waits takes no place from those for whom a page is made
+	defer func() { c.server.pages <- struct{}{} }()
+	c.w.Header().Set("Content-Type", "text/event-stream")
+	l := &live{call: c, row: r, handler: h}
+	if !l.write("retry: 5000\n\n") {
+		return
+	}
+	end := time.NewTimer(liveLasts)
+	defer end.Stop()
+	tick := time.NewTicker(r.live)
+	defer tick.Stop()
+	for l.update() {
+		select {
+		case <-tick.C:
+		case <-end.C:
+			return
+		case <-c.ctx().Done():
+			return
+		case <-c.server.draining:
+			return
+		}
+	}
+}
+
+// update sends the region if it is another one than before, and reports whether there is somebody who reads it and may.
+func (l *live) update() bool {
+	l.now = l.server.now()
+	if err := l.admit(l.row); err != nil {
+		l.write("event: gone\ndata:\n\n")
+		return false
+	}
+	a, err := l.handler(l.call)
+	if err != nil || a.page == "" { // the record may be gone, or the store away: the page stays as it was
+		return l.write("event: stale\ndata:\n\n")
+	}
+	var region bytes.Buffer
+	if err := l.server.templates.part(&region, a.page, "live", a.view); err != nil {
+		l.server.options.Log.Error("a page of the console cannot be kept up to date", "page", a.page, "error", err)
+		return false
+	}
+	if bytes.Equal(region.Bytes(), l.sent) {
+		return l.now.Sub(l.sentAt) < liveSilenceMax || l.write(": still here\n\n")
+	}
+	l.sent = region.Bytes()
+	text := strings.ReplaceAll(strings.ReplaceAll(region.String(), "\r", ""), "\n", "\ndata: ")
+	return l.write("event: live\ndata: " + text + "\n\n")
+}
+
+// write sends a part of the stream, and reports whether the browser took it in time.
+func (l *live) write(text string) bool {
+	out := http.NewResponseController(l.w)
+	if out.SetWriteDeadline(time.Now().Add(liveWriteMax)) != nil {
+		return false
+	}
+	if _, err := l.w.Write([]byte(text)); err != nil {
+		return false
+	}
+	l.sentAt = l.now
+	return out.Flush() == nil
+}

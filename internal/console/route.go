@@ -1,0 +1,128 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+const (
+	// pagesMax is how many pages are made at a time; more wait for pageWaitMax and are then refused.
+	pagesMax    = 64
+	pageWaitMax = 2 * time.Second
+	// formBytesMax bounds the body of a form: the settings of a webhook may hold certificates.
+	formBytesMax = 256 << 10
+)
+
+// access is whom a page is for, beside the permission that its row says it needs.
+type access uint8
+
+const (
+	// forCenter pages are about the contact centre in their path. It is the zero value.
+	forCenter access = iota
+	// forInstallation pages are about all contact centres: for callers that belong to none and are admins.
+	forInstallation
+	// forAnyone pages are for everybody who is signed in.
+	forAnyone
+)
+
+// row is what the route table says of a page or a form.
+type row struct {
+	// needs is the permission that it takes; empty means that any caller of the contact centre may see it.
+	needs  hook.Permission
+	access access
+	// live is how often the page's region "live" is made anew for those who look at it; zero means never.
+	live time.Duration
+}
+
+// handler answers a request of somebody who is let in.
+type handler func(*call) (answer, error)
+
+// open adds a route for everybody, signed in or not.
+func (s *Server) open(pattern string, h handler) { s.add(pattern, nil, h) }
+
+// handle adds a route for those who are signed in and permitted.
+func (s *Server) handle(pattern string, r row, h handler) { s.add(pattern, &r, h) }
+
+func (s *Server) add(pattern string, r *row, h handler) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
+		c := &call{server: s, w: w, r: req, now: s.now()}
+		securityHeaders(w.Header())
+		if err := s.enter(req.Context()); err != nil {
+			c.send(answer{}, err)
+			return
+		}
+		defer func() { <-s.pages }()
+		if r != nil {
+			if err := c.admit(r); err != nil {
+				c.send(answer{}, err)
+				return
+			}
+			if r.live > 0 && wantsEvents(req) {
+				c.stream(r, h)
+				return
+			}
+		}
+		c.send(c.handle(h))
+	})
+}
+
+// enter takes a place among those for whom a page is made, or says that there is none.
+func (s *Server) enter(ctx context.Context) error {
+	wait, cancel := context.WithTimeout(ctx, pageWaitMax)
+	defer cancel()
+	select {
+	case s.pages <- struct{}{}:
+		return nil
+	case <-wait.Done():
+		return errBusy
+	}
+}
+
+// errBusy says that too many pages are being made.
+var errBusy = errors.New("too many pages are asked for at the same time; try again in a moment")
+
+// handle reads the form of a POST and calls the handler. A ParseForm that fails has read too much or not to the end.
+func (c *call) handle(h handler) (answer, error) {
+	if c.r.Method == http.MethodPost {
+		c.r.Body = http.MaxBytesReader(c.w, c.r.Body, formBytesMax)
+	}
+	if err := c.r.ParseForm(); err != nil {
+		return answer{}, &formError{err}
+	}
+	return h(c)
+}
+
+// admit finds who asks, whether that may, and which contact centre the page is about.
+func (c *call) admit(r *row) error {
+	if err := c.recognise(); err != nil {
+		return err
+	}
+	if r.access == forAnyone {
+		return nil
+	}
+	center, err := c.server.options.Store.ContactCenter(hook.ContactCenterID(c.r.PathValue("center")))
+	if err != nil || c.by.Center != 0 && c.by.Center != center.Number {
+		return hook.ErrNotFound // what is another's looks like what does not exist
+	}
+	c.center = center
+	switch {
+	case r.access == forInstallation && (c.by.Center != 0 || !c.by.May(hook.PermitAdmin)):
+		return &permissionError{"an admin of the installation"}
+	case r.needs != "" && !c.by.Permits(r.needs):
+		return &permissionError{"the permission " + string(r.needs)}
+	}
+	c.r = c.r.WithContext(hook.WithActor(c.r.Context(), c.by.Actor))
+	return nil
+}
+
+// centers returns the contact centres that the caller may look at.
+func (c *call) centers() []hook.ContactCenter {
+	return slices.DeleteFunc(c.server.options.Store.ContactCenters(), func(one hook.ContactCenter) bool {
+		return c.by.Center != 0 && c.by.Center != one.Number
+	})
+}

@@ -1,0 +1,80 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
+
+// signInPage asks who somebody is.
+type signInPage struct {
+	frame
+	// Next is where to go afterwards.
+	Next string
+	// Problem is why the last try failed.
+	Problem string
+}
+
+// goHome sends those who came to the server's address to the console.
+func (s *Server) goHome(*call) (answer, error) { return goTo(Path), nil }
+
+// showSignIn shows the form.
+func (s *Server) showSignIn(c *call) (answer, error) {
+	return show("signin", &signInPage{frame: c.frame("Sign in"), Next: nextOf(c.r.FormValue("next"))}), nil
+}
+
+// signIn lets somebody in by a key.
+func (s *Server) signIn(c *call) (answer, error) {
+	next, text := nextOf(c.r.PostFormValue("next")), strings.TrimSpace(c.r.PostFormValue("key"))
+	refuse := func(status int, problem string) (answer, error) {
+		a := show("signin", &signInPage{frame: c.frame("Sign in"), Next: next, Problem: problem})
+		a.status = status
+		return a, nil
+	}
+	if text == "" {
+		return refuse(http.StatusUnprocessableEntity, "Paste a key.")
+	}
+	if _, err := s.options.Key(c.r, text); err != nil {
+		status := http.StatusUnauthorized
+		var known interface{ GetStatus() int }
+		if errors.As(err, &known) {
+			status = known.GetStatus()
+		}
+		return refuse(status, "You were not let in: "+err.Error()+".")
+	}
+	proof := hook.ProofOf(text)
+	if err := c.begin(session{Key: &proof, Until: c.now.Add(sessionMax)}); err != nil {
+		return answer{}, err
+	}
+	return goTo(next), nil
+}
+
+// signOut ends the session.
+func (s *Server) signOut(c *call) (answer, error) {
+	c.end()
+	return goTo(Path + "sign-in").saying("You are signed out."), nil
+}
+
+// askToSignIn sends somebody to the form, and back afterwards to a page that can be looked at again.
+func (c *call) askToSignIn() answer {
+	if wantsEvents(c.r) { // nobody reads it: the page that is updated says that it is not any more
+		return c.problemPage(http.StatusUnauthorized, "Signed out", "Sign in again.")
+	}
+	to := Path + "sign-in"
+	if c.r.Method == http.MethodGet && c.r.URL.Path != Path {
+		to += "?" + url.Values{"next": {c.r.URL.RequestURI()}}.Encode()
+	}
+	return goTo(to)
+}
+
+// nextOf returns where to go after the sign-in: a page of the console, whatever a link says.
+func nextOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, Path) || strings.Contains(u.Path, "..") || strings.ContainsAny(text, "\\\r\n") {
+		return Path
+	}
+	return (&url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}).String()
+}

@@ -1,0 +1,93 @@
+package console_test
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/console"
+	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/store"
+	"github.com/hookswitch/hookswitch/internal/store/storetest"
+)
+
+// TestSignIn shows that a key signs in, that a wrong one does not, and that signing out ends it.
+func TestSignIn(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		h := open(t, e.Open(t).Store)
+		b := h.visitor()
+		a := b.get("/console/cc/default/?x=1")
+		if want := "/console/sign-in?next=" + url.QueryEscape("/console/cc/default/?x=1"); a.location != want {
+			t.Fatalf("a page sends a visitor to %q, want %q", a.location, want)
+		}
+		b.shows(b.get(a.location), http.StatusOK, `name="next" value="/console/cc/default/?x=1"`, `name="key"`)
+		b.shows(b.post("/console/sign-in", url.Values{"key": {"hsk_wrong"}}), http.StatusUnauthorized, "You were not let in")
+		b.shows(b.post("/console/sign-in", url.Values{}), http.StatusUnprocessableEntity, "Paste a key")
+
+		a = b.post("/console/sign-in", url.Values{"key": {" " + h.key(0) + "\n"}, "next": {"/console/cc/default/?x=1"}})
+		b.shows(b.follow(a), http.StatusOK, "Overview", "Sign out")
+		b.shows(b.follow(b.get("/console/")), http.StatusOK, "Overview")
+		b.shows(b.follow(b.post("/console/sign-out", url.Values{})), http.StatusOK, "You are signed out.")
+		if a = b.get("/console/cc/default/"); a.status != http.StatusSeeOther {
+			t.Errorf("after signing out a page answers %d", a.status)
+		}
+	})
+}
+
+// TestSessionEndsWithItsKey shows that what a key may do counts at each request.
+func TestSessionEndsWithItsKey(t *testing.T) {
+	h := open(t, storetest.Open(t).Store)
+	b := h.signedIn(1, hook.PermitDeliveries)
+	b.shows(b.get("/console/cc/default/"), http.StatusOK)
+	keys, _, err := h.store.Keys(1, store.Page{Limit: 10})
+	if err != nil || len(keys) != 1 {
+		t.Fatalf("keys %v, %v", keys, err)
+	}
+	_, err = h.store.ChangeKey(t.Context(), time.Now(), store.KeyScope{Center: 1}, keys[0].ID, nil, func(k *hook.Key) error {
+		k.Enabled = false
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := b.get("/console/cc/default/"); a.status != http.StatusSeeOther {
+		t.Errorf("with a disabled key a page answers %d", a.status)
+	}
+}
+
+// TestOtherContactCentersDoNotExist shows that a key of one contact centre sees nothing of another, not even whether there is one.
+func TestOtherContactCentersDoNotExist(t *testing.T) {
+	h := open(t, storetest.Open(t).Store)
+	if _, err := h.store.CreateContactCenter(t.Context(), time.Now(), "other", "Other", nil); err != nil {
+		t.Fatal(err)
+	}
+	b := h.signedIn(1)
+	other, nothing := b.get("/console/cc/other/"), b.get("/console/cc/othex/")
+	b.shows(other, http.StatusNotFound)
+	if other.status != nothing.status || len(other.body) != len(nothing.body) {
+		t.Errorf("another's contact centre: %d %q; none: %d %q", other.status, other.body, nothing.status, nothing.body)
+	}
+}
+
+// TestNextIsInTheConsole shows that a link to the sign-in leads nowhere else.
+func TestNextIsInTheConsole(t *testing.T) {
+	for text, want := range map[string]string{
+		"/console/cc/default/webhooks?state=x": "/console/cc/default/webhooks?state=x",
+		"/console/":                            "/console/",
+		"":                                     "/console/",
+		"https://evil.example/console/":        "/console/",
+		"//evil.example/console/":              "/console/",
+		"/\\evil.example/console/":             "/console/",
+		"/console/\\evil":                      "/console/",
+		"/v1/keys":                             "/console/",
+		"/console/../v1/keys":                  "/console/",
+		"/console/%2e%2e/v1/keys":              "/console/",
+		"javascript:alert(1)":                  "/console/",
+		"/console/\r\nx":                       "/console/",
+	} {
+		if got := console.NextOf(text); got != want {
+			t.Errorf("%q leads to %q, want %q", text, got, want)
+		}
+	}
+}
