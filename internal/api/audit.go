@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"time"
 
@@ -103,20 +102,10 @@ func showAuditEntry(e *store.AuditEntry, center hook.ContactCenterID) AuditEntry
 	}
 }
 
-// actor is who makes the call, for the audit log: the key and the address that the request came from, which behind a proxy is the
-// proxy's. What a header says about the address is anybody's word.
-func (c *call) actor() hook.Actor {
-	a := c.by.Actor
-	if from, err := netip.ParseAddrPort(c.r.RemoteAddr); err == nil {
-		a += hook.Actor(" from " + from.Addr().Unmap().WithZone("").String())
-	}
-	return a
-}
-
 // acting tells the store who acts. Reads change nothing, and are the most.
 func (c *call) acting(ctx huma.Context) huma.Context {
 	if c.r.Method == http.MethodGet {
 		return ctx
 	}
-	return huma.WithContext(ctx, hook.WithActor(ctx.Context(), c.actor()))
+	return huma.WithContext(ctx, hook.WithActor(ctx.Context(), c.by.Actor.From(c.r.RemoteAddr)))
 }

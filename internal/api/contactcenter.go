@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
-	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -62,24 +60,18 @@ func (d *ContactCenterDraft) validate() (wrong []hook.FieldError) {
 	if _, err := hook.ParseContactCenterID(d.ID); err != nil {
 		wrong = append(wrong, hook.FieldError{
 			Field: "body.id", Value: d.ID,
-			Message: fmt.Sprintf("must be 1 to %d of a-z, 0-9, dot, dash and underscore, beginning with a letter or digit",
-				hook.ContactCenterIDBytesMax),
+			Message: hook.ContactCenterIDRule,
 		})
 	}
 	return append(wrong, wrongName(d.Name)...)
 }
 
 // wrongName says what is wrong with a contact centre's name.
-func wrongName(name string) (wrong []hook.FieldError) {
-	switch {
-	case len(name) > hook.ContactCenterNameBytesMax:
-		wrong = append(wrong, hook.FieldError{
-			Field: "body.name", Message: fmt.Sprintf("is %d bytes long; at most %d are allowed", len(name), hook.ContactCenterNameBytesMax),
-		})
-	case strings.ContainsFunc(name, unicode.IsControl):
-		wrong = append(wrong, hook.FieldError{Field: "body.name", Message: "holds a control character"})
+func wrongName(name string) []hook.FieldError {
+	if problem := hook.ContactCenterNameProblem(name); problem != "" {
+		return []hook.FieldError{{Field: "body.name", Message: problem}}
 	}
-	return wrong
+	return nil
 }
 
 func (s *Server) showContactCenter(c hook.ContactCenter) ContactCenter {

@@ -5,8 +5,13 @@ import "html/template"
 // Views returns a page's view for each page, without anything in it: a template that does not fit it is a fault.
 func Views() map[string]any {
 	return map[string]any{
+		"audit":    &auditPage{},
+		"key":      &keyPage{},
+		"keymade":  &keyPage{},
+		"keys":     &keysPage{},
 		"overview": &overviewPage{},
 		"problem":  &problemPage{},
+		"settings": &settingsPage{},
 		"signin":   &signInPage{},
 	}
 }

@@ -73,6 +73,9 @@ func (f frame) Installation() bool { return f.By.Center == 0 && f.By.May(hook.Pe
 // URL returns the path of a page of the contact centre.
 func (f frame) URL(parts ...string) string { return centerPath(f.Center.ID, parts...) }
 
+// CenterURL returns the path of the overview of a contact centre.
+func (f frame) CenterURL(center hook.ContactCenterID) string { return centerPath(center) }
+
 // centerPath returns the path of a page of a contact centre; without parts, that of its overview.
 func centerPath(center hook.ContactCenterID, parts ...string) string {
 	path := Path + "cc/" + url.PathEscape(string(center)) + "/"
@@ -105,6 +108,9 @@ func (f frame) Nav() (list []navItem) {
 		needs      hook.Permission
 	}{
 		{"Overview", "", ""},
+		{"Keys", "keys", hook.PermitAdmin},
+		{"Audit", "audit", hook.PermitAdmin},
+		{"Settings", "settings", hook.PermitAdmin},
 	} {
 		if i.needs != "" && !f.May(i.needs) {
 			continue

@@ -116,7 +116,7 @@ func (c *call) admit(r *row) error {
 	case r.needs != "" && !c.by.Permits(r.needs):
 		return &permissionError{"the permission " + string(r.needs)}
 	}
-	c.r = c.r.WithContext(hook.WithActor(c.r.Context(), c.by.Actor))
+	c.r = c.r.WithContext(hook.WithActor(c.r.Context(), c.by.Actor.From(c.r.RemoteAddr)))
 	return nil
 }
 

@@ -101,6 +101,9 @@ func (s *Server) routes() {
 	s.handle("GET /console/switch", row{access: forAnyone}, s.switchCenter)
 
 	s.handle("GET /console/cc/{center}/{$}", row{live: overviewEvery}, s.showOverview)
+
+	s.keyRoutes()
+	s.settingsRoutes()
 }
 
 // Handler answers everything below [Path], and redirects / to it.

@@ -1,6 +1,9 @@
 package hook
 
-import "context"
+import (
+	"context"
+	"net/netip"
+)
 
 // Actor is who asks for a change, for the audit log: "admin key", "key <name>", or the server itself.
 type Actor string
@@ -22,4 +25,13 @@ func ActorOf(ctx context.Context) Actor {
 		return a
 	}
 	return ActorServer
+}
+
+// From adds the address that a request came from, as net/http gives it: behind a proxy it is the proxy's. What a header says about the
+// address is anybody's word.
+func (a Actor) From(remote string) Actor {
+	if from, err := netip.ParseAddrPort(remote); err == nil {
+		a += Actor(" from " + from.Addr().Unmap().WithZone("").String())
+	}
+	return a
 }

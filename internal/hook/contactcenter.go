@@ -3,7 +3,9 @@ package hook
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // DefaultContactCenter is the contact centre that every new store has and that an admin key means when it names none.
@@ -48,4 +50,19 @@ func ParseContactCenterID(s string) (ContactCenterID, error) {
 			ErrBadID, clip(s), ContactCenterIDBytesMax)
 	}
 	return ContactCenterID(s), nil
+}
+
+// ContactCenterIDRule says what a contact-centre id must be, beside its length.
+const ContactCenterIDRule = "must be 1 to 64 of a-z, 0-9, dot, dash and underscore, beginning with a letter or digit"
+
+// ContactCenterNameProblem says what is wrong with a contact centre's name, or nothing. It may be empty.
+func ContactCenterNameProblem(name string) string {
+	switch {
+	case len(name) > ContactCenterNameBytesMax:
+		return fmt.Sprintf("is %d bytes long; at most %d are allowed", len(name), ContactCenterNameBytesMax)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return "holds a control character"
+	default:
+		return ""
+	}
 }
