@@ -102,8 +102,10 @@ func (c *call) admit(r *row) error {
 	if err := c.recognise(); err != nil {
 		return err
 	}
-	if r.access == forAnyone {
+	switch r.access {
+	case forAnyone:
 		return nil
+	case forCenter, forInstallation:
 	}
 	center, err := c.server.options.Store.ContactCenter(hook.ContactCenterID(c.r.PathValue("center")))
 	if err != nil || c.by.Center != 0 && c.by.Center != center.Number {
