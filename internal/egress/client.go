@@ -127,7 +127,7 @@ func (c *Client) transportFor(p *hook.Post) (*http.Transport, error) {
 // (redirects, cookies, credentials from the URL, the URL in every error's text) and about a tenth of the time of a post.
 func (c *Client) Send(ctx context.Context, p hook.Post) hook.Answer {
 	start := time.Now()
-	a := c.send(ctx, p)
+	a := c.send(ctx, p, start)
 	if p.ResponseMax == 0 { // who wants more of an answer than is kept reads it, and needs it as it is
 		p.Conceal(&a)
 	}
@@ -135,7 +135,7 @@ func (c *Client) Send(ctx context.Context, p hook.Post) hook.Answer {
 	return a
 }
 
-func (c *Client) send(ctx context.Context, p hook.Post) hook.Answer {
+func (c *Client) send(ctx context.Context, p hook.Post, began time.Time) (a hook.Answer) {
 	if problem := problemOf(&p); problem != "" {
 		return hook.Answer{Failure: hook.FailureRequest, Error: problem}
 	}
@@ -145,12 +145,13 @@ func (c *Client) send(ctx context.Context, p hook.Post) hook.Answer {
 	}
 	timed, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
-	s := newSending(timed)
+	s := newSending(timed, began)
+	defer func() { a.Timing = s.timing() }()
 	resp, err := s.roundTrip(transport, &p)
 	if err != nil {
 		return s.failed(ctx, &p, hook.Answer{}, err)
 	}
-	a := hook.Answer{Status: resp.StatusCode}
+	a.Status = resp.StatusCode
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		// The body of a 101 is the bare connection, which no deadline would ever interrupt: it is not read.
 		closeBody(resp)

@@ -3,6 +3,7 @@ package egress
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -54,7 +55,12 @@ func (d *dialer) dialPlain(ctx context.Context, network, address string) (net.Co
 	if err != nil {
 		return nil, fmt.Errorf("split host and port: %w", err)
 	}
-	return d.connect(ctx, s, network, host, port, false)
+	conn, err := d.connect(ctx, s, network, host, port, false)
+	if err != nil {
+		return nil, err
+	}
+	s.made(conn)
+	return conn, nil
 }
 
 // dialTLS connects for https, handshake included. The transport could do the handshake too, but under no deadline.
@@ -69,40 +75,52 @@ func (d *dialer) dialTLS(ctx context.Context, network, address string) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	s.reach(stageHandshake)
+	s.post.reach(stageHandshake)
+	s.begin(phaseTLS)
 	config := d.tls.Clone()
 	config.ServerName = host
 	secure := tls.Client(conn, config)
-	if err := secure.HandshakeContext(ctx); err != nil {
+	err = secure.HandshakeContext(ctx)
+	s.end(phaseTLS)
+	if err != nil {
 		_ = conn.Close() // the handshake's error is the one to tell
 		return nil, &handshakeError{err}
 	}
+	s.made(secure)
 	return secure, nil
 }
 
 // connect dials one of the host's addresses that may be dialled, from here or through the proxy.
-func (d *dialer) connect(ctx context.Context, s *sending, network, host, port string, secure bool) (net.Conn, error) {
+func (d *dialer) connect(ctx context.Context, s *dialling, network, host, port string, secure bool) (net.Conn, error) {
 	if err := checkSpelling(host); err != nil {
 		return nil, err
 	}
-	switch {
-	case d.proxy != nil:
-		return d.through(ctx, s, host, port, secure)
-	case secure:
-		return d.secure.DialContext(ctx, network, net.JoinHostPort(host, port))
-	default:
-		return d.plain.DialContext(ctx, network, net.JoinHostPort(host, port))
+	if d.proxy != nil {
+		conn, err := d.through(ctx, s, host, port, secure)
+		s.end(phaseConnect)
+		return conn, err
 	}
+	dialer := &d.plain
+	if secure {
+		dialer = &d.secure
+	}
+	s.begin(phaseConnect)
+	conn, err := dialer.DialContext(s.lookUp(ctx), network, net.JoinHostPort(host, port))
+	if blocked := new(blockedError); errors.As(err, &blocked) {
+		s.skip(phaseConnect)
+	}
+	s.end(phaseConnect)
+	return conn, err
 }
 
 // through has the proxy connect to the host's addresses in turn, each checked just before, until one answers or the proxy fails. Those that
 // are not for the proxy are dialled from here in their turn: what decides is the address, not the name, which whoever owns a webhook may choose.
-func (d *dialer) through(ctx context.Context, s *sending, host, port string, secure bool) (net.Conn, error) {
+func (d *dialer) through(ctx context.Context, s *dialling, host, port string, secure bool) (net.Conn, error) {
 	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		return nil, fmt.Errorf("parse the port: %w", err)
 	}
-	addresses, err := d.resolver.LookupNetIP(ctx, "ip", host)
+	addresses, err := d.resolver.LookupNetIP(s.lookUp(ctx), "ip", host)
 	if err != nil {
 		return nil, fmt.Errorf("look up the host: %w", err)
 	}
@@ -114,6 +132,10 @@ func (d *dialer) through(ctx context.Context, s *sending, host, port string, sec
 			continue
 		}
 		may = append(may, to)
+	}
+	s.skip(phaseConnect)
+	if len(may) > 0 {
+		s.begin(phaseConnect)
 	}
 	deadline, _ := ctx.Deadline() // there is one, by dialContext
 	if slices.ContainsFunc(may, func(to netip.AddrPort) bool { return !contains(d.direct, to.Addr()) }) {
@@ -129,7 +151,7 @@ func (d *dialer) through(ctx context.Context, s *sending, host, port string, sec
 		if contains(d.direct, to.Addr()) {
 			conn, err = d.straight(ctx, to, secure, part)
 		} else {
-			conn, err = d.proxy.dial(ctx, s, to, time.Now().Add(part))
+			conn, err = d.proxy.dial(ctx, s.post, to, time.Now().Add(part))
 		}
 		if err == nil {
 			return conn, nil
@@ -138,7 +160,7 @@ func (d *dialer) through(ctx context.Context, s *sending, host, port string, sec
 			return nil, err
 		}
 	}
-	return nil, d.proxy.blame(ctx, s, err)
+	return nil, d.proxy.blame(ctx, s.post, err)
 }
 
 // straight dials an address from here, as without a proxy, within a part of the time.
@@ -152,15 +174,17 @@ func (d *dialer) straight(ctx context.Context, to netip.AddrPort, secure bool, p
 	return dialer.DialContext(ctx, "tcp", to.String())
 }
 
-// dialContext puts the post's deadline back, which the transport takes from the context of a dial.
-func dialContext(ctx context.Context) (context.Context, *sending, context.CancelFunc) {
+// dialContext puts the post's deadline back, which the transport takes from the context of a dial, and begins the dial's account.
+func dialContext(ctx context.Context) (context.Context, *dialling, context.CancelFunc) {
 	s, ok := ctx.Value(sendingKey{}).(*sending)
 	if !ok {
 		panic("egress: dial without a post") // every request of the transport is made by sending.roundTrip
 	}
 	deadline, _ := s.Deadline() // there is one, by newSending's caller
 	ctx, cancel := context.WithDeadline(ctx, deadline)
-	return ctx, s, cancel
+	account := &dialling{post: s}
+	s.dialling.Store(account)
+	return ctx, account, cancel
 }
 
 // handshakeError marks an error of the TLS handshake.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
@@ -36,15 +37,25 @@ type sending struct {
 	reused   atomic.Bool
 	answered atomic.Bool
 	repeats  int
+	// began is when the attempt did, and firstByte how many nanoseconds later the first byte of response came; zero means none has.
+	began     time.Time
+	firstByte atomic.Int64
+	// dialling is the post's last dial, and conn says whether the post goes on with what that made.
+	dialling atomic.Pointer[dialling]
+	conn     atomic.Uint32
 }
 
-func newSending(ctx context.Context) *sending {
-	s := &sending{Context: ctx}
+func newSending(ctx context.Context, began time.Time) *sending {
+	s := &sending{Context: ctx, began: began}
 	s.trace.GotConn = func(c httptrace.GotConnInfo) {
 		s.reused.Store(c.Reused)
+		s.got(c.Conn)
 		s.stage.Store(stageRequest)
 	}
-	s.trace.GotFirstResponseByte = func() { s.answered.Store(true) }
+	s.trace.GotFirstResponseByte = func() {
+		s.firstByte.CompareAndSwap(0, s.elapsed())
+		s.answered.Store(true)
+	}
 	return s
 }
 
@@ -113,6 +124,8 @@ func (s *sending) repeat(err error) bool {
 	}
 	s.repeats++
 	s.reused.Store(false)
+	s.dialling.Store(nil)
+	s.conn.Store(connNone)
 	s.stage.Store(stageDial)
 	return true
 }
