@@ -638,6 +638,9 @@ type Attempt struct {
 	// Error The failure in words.
 	Error *string `json:"error,omitempty"`
 
+	// Events How many events the POST carried, this one among them.
+	Events *int64 `json:"events,omitempty"`
+
 	// Failure Absent when the attempt was acknowledged.
 	Failure *Failure `json:"failure,omitempty"`
 
@@ -654,6 +657,9 @@ type Attempt struct {
 
 	// Status The HTTP status, where there was a response.
 	Status *int64 `json:"status,omitempty"`
+
+	// Timing What the time was spent on; absent where nothing of it is known.
+	Timing *Timing `json:"timing,omitempty"`
 }
 
 // AuditEntry defines model for AuditEntry.
@@ -1092,6 +1098,11 @@ type Health struct {
 
 // Interaction defines model for Interaction.
 type Interaction struct {
+	// AcceptedAt When an agent accepted it last; absent if nobody has, or while it waits in a queue.
+	//
+	// Examples: 2026-11-22T16:00:00.000Z
+	AcceptedAt *time.Time `json:"acceptedAt,omitempty"`
+
 	// Agent Who accepted it, while it is IN_PROCESS.
 	Agent *string `json:"agent,omitempty"`
 
@@ -1782,6 +1793,29 @@ type TestResult struct {
 
 // TestSecret current: as every POST is signed now, with all valid secrets; next: with the next secret alone, as if it was promoted.
 type TestSecret string
+
+// Timing defines model for Timing.
+type Timing struct {
+	// Connect How long the connection took, to the receiver or through the egress proxy to it.
+	//
+	// Examples: 10s
+	Connect *string `json:"connect,omitempty"`
+
+	// Dns How long the name took to resolve.
+	//
+	// Examples: 10s
+	Dns *string `json:"dns,omitempty"`
+
+	// FirstByte How long after the beginning of the POST the first byte of the response came.
+	//
+	// Examples: 10s
+	FirstByte *string `json:"firstByte,omitempty"`
+
+	// Tls How long the TLS handshake with the receiver took.
+	//
+	// Examples: 10s
+	Tls *string `json:"tls,omitempty"`
+}
 
 // Webhook defines model for Webhook.
 type Webhook struct {

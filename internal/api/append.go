@@ -33,6 +33,9 @@ func appendInteraction(dst []byte, i *Interaction) ([]byte, error) {
 	if !i.SubmittedAt.IsZero() {
 		w.instant("submittedAt", i.SubmittedAt)
 	}
+	if !i.AcceptedAt.IsZero() {
+		w.instant("acceptedAt", i.AcceptedAt)
+	}
 	if !i.StoppedAt.IsZero() {
 		w.instant("stoppedAt", i.StoppedAt)
 	}

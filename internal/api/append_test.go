@@ -36,7 +36,7 @@ func TestAppendInteractionIsEncode(t *testing.T) {
 				Subject: text.Draw(t, "subject"), Contact: freeObject(contact.Draw(t, "contact")),
 				UserData: rapid.MapOfN(rapid.String(), text, 0, 4).Draw(t, "userData"),
 			},
-			CreatedAt: at.Draw(t, "createdAt"), SubmittedAt: at.Draw(t, "submittedAt"),
+			CreatedAt: at.Draw(t, "createdAt"), SubmittedAt: at.Draw(t, "submittedAt"), AcceptedAt: at.Draw(t, "acceptedAt"),
 			Ending:  Ending{StoppedAt: at.Draw(t, "stoppedAt"), StoppedBy: Stopper(text.Draw(t, "stoppedBy")), StopReason: text.Draw(t, "stopReason")},
 			SelfURI: text.Draw(t, "selfUri"),
 		}

@@ -139,8 +139,12 @@ func (c *contract) interactions(t *testing.T) {
 	c.good(201, "POST", "/v1/interactions", `{"mediaType":"chat","subtype":"InboundNew","id":"`+id+`","sessionId":"`+session+`",
 		"subject":"a <b>","contact":{"name":"A"},"userData":{"k":"v"}}`)
 	c.good(200, "POST", "/v1/interactions/"+id+"/submit", `{"queue":"support"}`)
-	c.good(200, "POST", "/v1/interactions/"+id+"/accept", `{"agent":"a.smith"}`)
-	c.good(200, "POST", "/v1/interactions/"+id+"/return", `{"queue":"other"}`)
+	if got := c.good(200, "POST", "/v1/interactions/"+id+"/accept", `{"agent":"a.smith"}`); text(got, "acceptedAt") == "" {
+		t.Errorf("accepted: %v", got)
+	}
+	if got := c.good(200, "POST", "/v1/interactions/"+id+"/return", `{"queue":"other"}`); got["acceptedAt"] != nil {
+		t.Errorf("returned: %v", got)
+	}
 	c.good(200, "POST", "/v1/interactions/"+id+"/accept", `{"agent":"b.jones"}`)
 	c.good(200, "POST", "/v1/interactions/"+id+"/return", ``)
 	c.bad(409, "POST", "/v1/interactions/"+id+"/submit", `{"queue":"support"}`)
@@ -223,7 +227,8 @@ func (c *contract) webhooks(t *testing.T) (id string) {
 	}
 	c.good(200, "PATCH", "/v1/webhooks/"+id, `{"description":null}`, "Content-Type", "application/merge-patch+json")
 	c.good(200, "POST", "/v1/webhooks/"+id+"/enable", ``)
-	if tested := c.good(200, "POST", "/v1/webhooks/"+id+"/test", ``); tested["acknowledged"] != true || text(tested, "attempt", "duration") != "12.345ms" {
+	if tested := c.good(200, "POST", "/v1/webhooks/"+id+"/test", ``); tested["acknowledged"] != true || text(tested, "attempt", "duration") != "12.345ms" ||
+		text(tested, "attempt", "timing", "firstByte") != "12ms" {
 		t.Errorf("test: %v", tested)
 	}
 	other := c.good(201, "POST", "/v1/webhooks", `{"url":"https://receiver.example/all","preset":"genesys","retry":{"attempts":9}}`)
@@ -246,9 +251,9 @@ func (c *contract) webhooks(t *testing.T) (id string) {
 
 func (c *contract) deliveries(t *testing.T, webhook string) {
 	ctx := t.Context()
-	made := c.good(201, "POST", "/v1/interactions", `{"mediaType":"chat","subtype":"SMS","queue":"q"}`)
-	c.good(200, "POST", "/v1/interactions/"+text(made, "id")+"/stop", `{"by":"workflow"}`)
-	pending := c.good(200, "GET", "/v1/deliveries?state=pending&event=STARTED&webhookId="+webhook+"&interactionId="+text(made, "id")+
+	interaction := c.good(201, "POST", "/v1/interactions", `{"mediaType":"chat","subtype":"SMS","queue":"q"}`)
+	c.good(200, "POST", "/v1/interactions/"+text(interaction, "id")+"/stop", `{"by":"workflow"}`)
+	pending := c.good(200, "GET", "/v1/deliveries?state=pending&event=STARTED&webhookId="+webhook+"&interactionId="+text(interaction, "id")+
 		"&from=2020-01-01T00:00:00Z&to=2100-01-01T00:00:00Z", ``)
 	id := text(pending, "items", 0, "id")
 	c.bad(409, "POST", "/v1/deliveries/"+id+"/replay", ``)
@@ -263,7 +268,8 @@ func (c *contract) deliveries(t *testing.T, webhook string) {
 	}
 	attempt := hook.Attempt{
 		Number: 1, StartedAt: time.Now(), Duration: time.Second, Status: 500, Failure: hook.FailureStatus,
-		Error: "status 500", Response: []byte("no \xff"),
+		Error: "status 500", Response: []byte("no \xff"), Events: 2,
+		Timing: hook.Timing{DNS: 83 * time.Microsecond, Connect: 1500 * time.Microsecond, FirstByte: 2 * time.Millisecond},
 	}
 	if _, err := c.store.Record(ctx, time.Now(), []hook.Outcome{{Delivery: claimed[0], Attempt: attempt}}); err != nil {
 		t.Fatal(err)
@@ -272,8 +278,12 @@ func (c *contract) deliveries(t *testing.T, webhook string) {
 	if text(got, "state") != "exhausted" || text(got, "attempts", 0, "response") != "no \uFFFD" || text(got, "attempts", 0, "failure") != "status" {
 		t.Errorf("delivery: %v", got)
 	}
+	made, _ := json.Marshal(got["attempts"])
+	if want := `"timing":{"connect":"1.5ms","dns":"83µs","firstByte":"2ms"}`; !bytes.Contains(made, []byte(want)) || !bytes.Contains(made, []byte(`"events":2`)) {
+		t.Errorf("attempts: %s", made)
+	}
 	c.good(200, "GET", "/v1/deliveries?state=exhausted", ``)
-	session := text(made, "sessionId")
+	session := text(interaction, "sessionId")
 	for query, want := range map[string]int{
 		"status=500": 1, "status=503": 0, "failure=status": 1, "failure=timeout": 0, "status=500&failure=status": 1, "status=500&failure=dns": 0,
 		"sessionId=" + session: 2, "sessionId=" + session + "&status=500&state=exhausted&mediaType=chat&event=STARTED&webhookId=" + webhook: 1,

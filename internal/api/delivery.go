@@ -46,12 +46,43 @@ type Attempt struct {
 	Failure   Failure  `json:"failure,omitempty" doc:"Absent when the attempt was acknowledged."`
 	Error     string   `json:"error,omitempty" doc:"The failure in words."`
 	Response  string   `json:"response,omitempty" doc:"The beginning of the response body."`
+	Timing    *Timing  `json:"timing,omitempty" doc:"What the time was spent on; absent where nothing of it is known."`
+	Events    int      `json:"events,omitempty" doc:"How many events the POST carried, this one among them."`
+}
+
+// Timing is what an attempt spent its time on. What did not happen is absent: over a connection that was there already nothing was looked up
+// and no connection made. What was under way when the time was up took until then.
+type Timing struct {
+	DNS       duration `json:"dns,omitempty" doc:"How long the name took to resolve."`
+	Connect   duration `json:"connect,omitempty" doc:"How long the connection took, to the receiver or through the egress proxy to it."`
+	TLS       duration `json:"tls,omitempty" doc:"How long the TLS handshake with the receiver took."`
+	FirstByte duration `json:"firstByte,omitempty" doc:"How long after the beginning of the POST the first byte of the response came."`
+}
+
+func showTiming(t *hook.Timing) *Timing {
+	if *t == (hook.Timing{}) {
+		return nil
+	}
+	return &Timing{DNS: showSpan(t.DNS), Connect: showSpan(t.Connect), TLS: showSpan(t.TLS), FirstByte: showSpan(t.FirstByte)}
+}
+
+// showSpan shows a part of an attempt's time; none is nothing.
+func showSpan(d time.Duration) duration {
+	if d == 0 {
+		return ""
+	}
+	return showTook(d)
+}
+
+func showTook(d time.Duration) duration {
+	return duration(hook.Duration(d.Truncate(time.Microsecond)).String())
 }
 
 func showAttempt(a *hook.Attempt) Attempt {
 	return Attempt{
-		Number: a.Number, StartedAt: instant{a.StartedAt}, Duration: duration(hook.Duration(a.Duration.Truncate(time.Microsecond)).String()),
+		Number: a.Number, StartedAt: instant{a.StartedAt}, Duration: showTook(a.Duration),
 		Status: a.Status, Failure: Failure(a.Failure.String()), Error: a.Error, Response: strings.ToValidUTF8(string(a.Response), "\uFFFD"),
+		Timing: showTiming(&a.Timing), Events: a.Events,
 	}
 }
 

@@ -66,7 +66,7 @@ func startOn(tb testing.TB, s *store.Store, change ...func(*api.Options)) *harne
 	}
 	o := api.Options{
 		Store: s, PublicURL: publicURL, Version: "v0.0.0-test",
-		Tester: scriptedTester{hook.Attempt{Number: 1, StartedAt: time.Now(), Duration: 12345 * time.Microsecond, Status: 200, Response: []byte("thanks")}},
+		Tester: scriptedTester{hook.Attempt{Number: 1, StartedAt: time.Now(), Duration: 12345 * time.Microsecond, Status: 200, Response: []byte("thanks"), Timing: hook.Timing{FirstByte: 12 * time.Millisecond}}},
 	}
 	for _, c := range change {
 		c(&o)

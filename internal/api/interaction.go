@@ -29,6 +29,7 @@ type Interaction struct {
 	Content
 	CreatedAt   instant `json:"createdAt"`
 	SubmittedAt instant `json:"submittedAt,omitzero"`
+	AcceptedAt  instant `json:"acceptedAt,omitzero" doc:"When an agent accepted it last; absent if nobody has, or while it waits in a queue."`
 	Ending
 	SelfURI string `json:"selfUri" format:"uri" doc:"What webhooks carry, and where the original's clients read it."`
 }
@@ -58,7 +59,7 @@ func (s *Server) showInteraction(i *hook.Interaction, center hook.ContactCenterI
 		ID: i.ID, SessionID: i.SessionID, ContactCenterID: string(center), MediaType: MediaType(i.Media), Subtype: Subtype(i.Subtype),
 		State: State(i.State.String()), Queue: i.Queue, Agent: i.Agent,
 		Content:   Content{Subject: i.Content.Subject, Contact: freeObject(i.Content.Contact), UserData: i.Content.UserData},
-		CreatedAt: instant{i.CreatedAt}, SubmittedAt: instant{i.SubmittedAt},
+		CreatedAt: instant{i.CreatedAt}, SubmittedAt: instant{i.SubmittedAt}, AcceptedAt: instant{i.AcceptedAt},
 		Ending:  Ending{StoppedAt: instant{i.Stopped.At}, StoppedBy: Stopper(i.Stopped.By), StopReason: i.Stopped.Reason},
 		SelfURI: i.SelfURI(s.publicURL),
 	}

@@ -61,7 +61,7 @@ attempts of a delivery, not only at the last. What is rare may take a while to f
 func (a *app) getDelivery(c *connection) *cobra.Command {
 	return aboutOne(a, c, "delivery-id", &cobra.Command{
 		Use: "get", Short: "Show a delivery with all its attempts",
-		Long:    "Show a delivery with all its attempts: when each was made, how long it took and what the receiver answered.",
+		Long:    "Show a delivery with all its attempts: when each was made, how long it took, on what, and what the receiver answered.",
 		Example: "  hookswitch deliveries get 0190a1b2-0000-7000-8000-000000000000",
 	}, deliveryFields, func(ctx context.Context, api *client.Client, id uuid.UUID) (*http.Response, error) {
 		return api.GetDelivery(ctx, id, nil)
@@ -113,7 +113,7 @@ func deliveryFields(d client.Delivery) [][2]string {
 			fields = append(fields, [2]string{
 				fmt.Sprintf("attempt %d", attempt.Number),
 				timeOf(&attempt.StartedAt) + "  " + outcomeOf(attempt) + " in " + attempt.Duration + quoteResponse(attempt),
-			})
+			}, [2]string{"  spent on", timingOf(attempt)})
 		}
 	}
 	return fields
@@ -122,8 +122,30 @@ func deliveryFields(d client.Delivery) [][2]string {
 // testFields are the fields of the answer to a test.
 func testFields(t client.TestResult) [][2]string {
 	return [][2]string{
-		{"outcome", outcomeOf(t.Attempt)}, {"took", t.Attempt.Duration}, {"answered", strings.TrimPrefix(quoteResponse(t.Attempt), ": ")},
+		{"outcome", outcomeOf(t.Attempt)}, {"took", t.Attempt.Duration}, {"spent on", timingOf(t.Attempt)}, {"answered", strings.TrimPrefix(quoteResponse(t.Attempt), ": ")},
 	}
+}
+
+// timingOf says what an attempt spent its time on, and whether other events were in its POST; nothing where none of it is known.
+func timingOf(t client.Attempt) string {
+	var words []string
+	if spent := t.Timing; spent != nil {
+		for _, part := range []struct {
+			name string
+			took *string
+		}{{"DNS", spent.Dns}, {"connect", spent.Connect}, {"TLS", spent.Tls}, {"first byte after", spent.FirstByte}} {
+			if part.took != nil {
+				words = append(words, part.name+" "+*part.took)
+			}
+		}
+		if spent.Connect == nil && spent.FirstByte != nil {
+			words = append([]string{"a connection that was there"}, words...)
+		}
+	}
+	if t.Events != nil && *t.Events > 1 {
+		words = append(words, fmt.Sprintf("%d events in the POST", *t.Events))
+	}
+	return strings.Join(words, ", ")
 }
 
 // outcomeOf says in a few words what came of an attempt.

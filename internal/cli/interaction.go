@@ -240,6 +240,7 @@ func interactionFields(i client.Interaction) [][2]string {
 		{"subject", textOf(i.Subject)},
 		{"created", timeOf(&i.CreatedAt)},
 		{"submitted", timeOf(i.SubmittedAt)},
+		{"accepted", timeOf(i.AcceptedAt)},
 		{"stopped", timeOf(i.StoppedAt)},
 		{"stopped by", textOf(i.StoppedBy)},
 		{"reason", textOf(i.StopReason)},
