@@ -240,5 +240,5 @@ func (e *Engine) release(ctx context.Context, deliveries []*hook.Delivery) {
 	}
 }
 
-// random is for jitter and span ids, which need no secrecy.
+// random is for jitter, which needs no secrecy.
 func random() float64 { return rand.Float64() } //nolint:gosec // jitter is no secret

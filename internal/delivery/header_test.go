@@ -243,6 +243,16 @@ func TestAttemptsCarryTheSame(t *testing.T) {
 		if err != nil || len(posts) != 8 || len(d.Attempts) != 8 || d.State != hook.DeliveryExhausted {
 			t.Errorf("%d POSTs, logged as %+v: %v", len(posts), d, err)
 		}
+		event, err := n.EventOf(t.Context(), 1, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, a := range d.Attempts { // and each of them can be shown as it was
+			got, err := n.engine.Request(w, event, a.Number, a.StartedAt)
+			if diff := cmp.Diff(posts[i].Header, got); err != nil || diff != "" {
+				t.Errorf("attempt %d: %v (-sent +shown):\n%s", a.Number, err, diff)
+			}
+		}
 	})
 }
 

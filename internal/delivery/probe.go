@@ -26,7 +26,7 @@ func (e *Engine) Test(ctx context.Context, w *hook.Webhook) hook.Attempt {
 		trace: traceOf(event),
 	}
 	answer := e.options.Sender.Send(ctx, hook.Post{
-		URL: t.url, Header: t.header(m, now, newSpan()), Body: m.body, Credentials: t.credentials, Timeout: time.Duration(w.Settings.RequestTimeout),
+		URL: t.url, Header: t.header(m, now, spanOf(m.trace, hook.DeliveryID{}, m.attempt, now)), Body: m.body, Credentials: t.credentials, Timeout: time.Duration(w.Settings.RequestTimeout),
 	})
 	return decide(&hook.Delivery{Event: event, Webhook: w.Number}, &w.Settings, now, &answer, 1, 0).Attempt
 }

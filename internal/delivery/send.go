@@ -3,11 +3,9 @@ package delivery
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -185,12 +183,6 @@ func (m *message) sampled() string {
 	return "1"
 }
 
-// newSpan makes the id of a span.
-func newSpan() (id [8]byte) {
-	binary.BigEndian.PutUint64(id[:], rand.Uint64()) //nolint:gosec // a span id is no secret
-	return id
-}
-
 // ready waits until the batch may be sent and returns how, and since when. Nothing means that it goes back to the store: it is
 // stale, which means that its leases are too short at that time, the webhook was disabled, the circuit opened, or the engine
 // stops.
@@ -233,7 +225,7 @@ func (l *lane) send(batch []*hook.Delivery) {
 		batch = batch[:1]
 		m = single(batch[0])
 	}
-	span := newSpan()
+	span := spanOf(m.trace, batch[0].ID(), m.attempt, began)
 	m.unsampled = e.unsampled(batch)
 	e.metrics.begins(t)
 	answer := e.options.Sender.Send(e.sending, hook.Post{

@@ -1,6 +1,11 @@
 package store
 
-import "github.com/hookswitch/hookswitch/internal/hook"
+import (
+	"context"
+	"fmt"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+)
 
 const (
 	// insertEvent names an event that this one follows, or 0: where the transactions of many processes give the order of events,
@@ -36,4 +41,25 @@ func (s *Store) scanEvent(r row) (*hook.Event, error) {
 	e.CenterID, e.OccurredAt = s.catalogue.idOf(e.ContactCenter), fromMilli(occurred)
 	e.Kind, e.Media, e.Subtype = decode(kindList(), kind), decode(mediaList(), media), decode(subtypeList(), subtype)
 	return e, err
+}
+
+// EventOf returns the event that a delivery carries, with its payload, which is empty where retention has emptied it; or [hook.ErrNotFound].
+// It does not look whether the webhook has such a delivery: [Store.Delivery] does.
+func (s *Store) EventOf(_ context.Context, center hook.ContactCenterNumber, id hook.DeliveryID) (*hook.Event, error) {
+	serial, _, ok := id.Keys()
+	if !ok {
+		return nil, fmt.Errorf("event of delivery %s: %w", id, hook.ErrNotFound)
+	}
+	var found *hook.Event
+	err := s.engine.read(selectEvent, func(r row) (err error) {
+		found, err = s.scanEvent(r)
+		return err
+	}, center, serial)
+	if err != nil {
+		return nil, fmt.Errorf("read event: %w", err)
+	}
+	if found == nil {
+		return nil, fmt.Errorf("event of delivery %s: %w", id, hook.ErrNotFound)
+	}
+	return found, nil
 }
