@@ -31,6 +31,8 @@ type metrics struct {
 	sealing   sealingMetrics
 	// activities are for the console: they are written to the database, and so not registered.
 	activities *activities
+	// backlogs are for the console, too: what is open is counted while somebody looks.
+	backlogs *backlogs
 	// checked and skew are for an engine that is shared.
 	checked prometheus.Gauge
 	skew    prometheus.Gauge
@@ -65,8 +67,8 @@ func failureReasons() []failureReason {
 func newMetrics() *metrics {
 	m := &metrics{
 		events: map[interaction.Event]prometheus.Counter{}, disabled: map[hook.DisabledFor]prometheus.Counter{},
-		activities: newActivities(),
-		groups:     groupMetrics{failures: map[failureReason]prometheus.Counter{}},
+		activities: newActivities(), backlogs: newBacklogs(),
+		groups: groupMetrics{failures: map[failureReason]prometheus.Counter{}},
 	}
 	counter := func(name, help string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})

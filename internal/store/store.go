@@ -210,6 +210,7 @@ func (s *Store) Run(ctx context.Context) error {
 	wg.Go(func() { s.keepKeyUses(ctx) })
 	wg.Go(func() { s.keepSealed(ctx) })
 	wg.Go(func() { s.keepActivity(ctx) })
+	wg.Go(func() { s.keepBacklogs(ctx) })
 	wg.Wait()
 	last := func(t task) error { return s.engine.transact([]task{t}) } // nobody else writes any more
 	s.writeKeyUses(last)
