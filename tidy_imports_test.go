@@ -112,6 +112,7 @@ func law() []house {
 		},
 		{folder: "internal/trace/tracetest", others: []string{"go.opentelemetry.io/proto/otlp", "google.golang.org/protobuf"}},
 		{folder: "internal/egress/egresstest"},
+		{folder: "internal/browsertest", others: []string{"github.com/chromedp/chromedp", "github.com/chromedp/cdproto"}},
 		{folder: "internal/pgtest", others: []string{"github.com/jackc/pgx/v5"}},
 		{folder: "internal/oracle", own: []string{"internal/hook", "signature", "interaction"}},
 		{folder: "deploy/test", others: []string{
@@ -129,7 +130,7 @@ func testModules() []string {
 	return []string{
 		"github.com/google/go-cmp", "github.com/google/uuid", "github.com/rogpeppe/go-internal", "pgregory.net/rapid", "go.uber.org/goleak",
 		"github.com/pb33f/libopenapi", "github.com/pb33f/libopenapi-validator", "github.com/standard-webhooks/standard-webhooks/libraries",
-		"github.com/emersion/go-smtp", "github.com/coreos/go-oidc/v3/oidc", "github.com/jba/templatecheck",
+		"github.com/emersion/go-smtp", "github.com/coreos/go-oidc/v3/oidc", "github.com/jba/templatecheck", "github.com/chromedp/chromedp", "github.com/chromedp/cdproto",
 	}
 }
 
