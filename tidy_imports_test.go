@@ -115,6 +115,7 @@ func law() []house {
 		{folder: "internal/browsertest", others: []string{"github.com/chromedp/chromedp", "github.com/chromedp/cdproto"}},
 		{folder: "internal/pgtest", others: []string{"github.com/jackc/pgx/v5"}},
 		{folder: "internal/oracle", own: []string{"internal/hook", "signature", "interaction"}},
+		{folder: "internal/walk"},
 		{folder: "deploy/test", others: []string{
 			"helm.sh/helm/v4", "k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3",
 			"github.com/compose-spec/compose-go/v2", "github.com/moby/buildkit", "github.com/opencontainers/go-digest",

@@ -7,14 +7,14 @@ import (
 )
 
 // stopsMax bounds how often Tab is pressed on a page.
-const stopsMax = 400
+const stopsMax = 500
 
-// A stop is where Tab leads to.
+// A stop is something that a person can act on, or where Tab leads to.
 type stop struct {
-	Number  int    // of the element among those that a person can act on, or -1
+	Place   string // in the document: a live region may make the same elements anew
 	HTML    string // how it begins
-	Visible bool   // whether one sees that the focus is there
 	Href    string
+	Visible bool // whether one sees that the focus is there
 }
 
 // Keyboard walks through the page with Tab: the first stop is a link that skips to the main part, whatever can be acted on is
@@ -22,32 +22,28 @@ type stop struct {
 func (p *Page) Keyboard() {
 	p.t.Helper()
 	defer p.report()
-	elements := Eval[[]string](p, listElements)
-	var reached []int
-	last := -1
+	stops := Eval[[]stop](p, listStops)
+	var reached []string
 	for number := range stopsMax {
 		p.Press(kb.Tab)
 		at := Eval[stop](p, describeFocus)
-		if at.Number >= 0 && at.Number == last {
+		if len(reached) > 0 && at.Place == reached[len(reached)-1] {
 			continue // a field with parts of its own, as a date has
 		}
-		last = at.Number
-		if at.Number < 0 && at.HTML == "" || slices.Contains(reached, at.Number) {
+		if at.Place == "" || slices.Contains(reached, at.Place) {
 			break // the focus has left the page, or begins anew
 		}
+		reached = append(reached, at.Place)
 		if number == 0 {
 			p.skipLink(at)
 		}
 		if !at.Visible {
 			p.t.Errorf("keyboard: %s: one does not see that the focus is on %s", p.Path(), at.HTML)
 		}
-		if at.Number >= 0 {
-			reached = append(reached, at.Number)
-		}
 	}
-	for number, html := range elements {
-		if !slices.Contains(reached, number) {
-			p.t.Errorf("keyboard: %s: Tab does not reach %s", p.Path(), html)
+	for _, s := range stops {
+		if !slices.Contains(reached, s.Place) {
+			p.t.Errorf("keyboard: %s: Tab does not reach %s", p.Path(), s.HTML)
 		}
 	}
 }
@@ -61,41 +57,44 @@ func (p *Page) skipLink(first stop) {
 	}
 }
 
-// listElements numbers what a person can act on, and remembers how it looks without the focus. Of radio buttons with one name,
-// Tab reaches one, and the arrow keys the others.
-const listElements = `(() => {
+// listStops lists what a person can act on, remembers how it looks without the focus, and has Tab begin at the top of the page.
+// Of radio buttons with one name, Tab reaches one, and the arrow keys the others.
+const listStops = `(() => {
 	document.activeElement?.blur();
-	getSelection()?.removeAllRanges();
-	const groups = new Set();
-	const shown = e => e.checkVisibility({visibilityProperty: true}) && !e.closest("[inert]");
+	globalThis.hookswitchPlace = e => e === document.body ? "" :
+		hookswitchPlace(e.parentElement) + "/" + e.tagName + Array.from(e.parentElement.children).indexOf(e);
 	globalThis.hookswitchLook = e => {
 		const s = getComputedStyle(e);
-		return [s.outlineStyle, s.outlineWidth, s.outlineColor, s.boxShadow, s.backgroundColor, s.borderColor, s.textDecorationLine, s.clipPath, s.position, s.top, s.left, s.transform].join("|");
+		return [s.outlineStyle, s.outlineWidth, s.outlineColor, s.boxShadow, s.backgroundColor, s.borderColor, s.textDecorationLine].join("|");
 	};
-	globalThis.hookswitchElements = Array.from(document.querySelectorAll(
-		"a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]:not([tabindex^='-']), [contenteditable=true]")).filter(e => {
+	const shown = e => e.checkVisibility({visibilityProperty: true}) && !e.closest("[inert]");
+	const groups = new Set();
+	const stops = Array.from(document.querySelectorAll(
+		"a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex], [contenteditable=true]")).filter(e => {
 		if (e.disabled || e.matches("fieldset:disabled *, [tabindex^='-']") || !shown(e)) return false;
 		if (e.type !== "radio") return true;
-		const group = (e.form?.id ?? "") + "/" + e.name;
-		const of = Array.from(document.querySelectorAll("input[type=radio]")).filter(o => o.name === e.name && o.form === e.form);
-		if (groups.has(group) || of.some(o => o.checked) && !e.checked) return false;
-		groups.add(group);
+		const others = Array.from(document.querySelectorAll("input[type=radio]")).filter(o => o.name === e.name && o.form === e.form);
+		if (groups.has(others[0]) || others.some(o => o.checked) && !e.checked) return false;
+		groups.add(others[0]);
 		return true;
 	});
-	globalThis.hookswitchLooks = hookswitchElements.map(hookswitchLook);
-	return hookswitchElements.map(e => e.outerHTML.slice(0, 200));
+	globalThis.hookswitchLooks = new Map(stops.map(e => [hookswitchPlace(e), hookswitchLook(e)]));
+	// Tab begins after what had the focus last.
+	document.body.tabIndex = -1;
+	document.body.focus();
+	document.body.removeAttribute("tabindex");
+	return stops.map(e => ({Place: hookswitchPlace(e), HTML: e.outerHTML.slice(0, 200), Href: "", Visible: false}));
 })()`
 
-// describeFocus says where the focus is. One sees it where the element looks other than before: an outline, a shadow or colours.
+// describeFocus says where the focus is. One sees it where it is outlined, or looks other than before.
 const describeFocus = `(() => {
 	const e = document.activeElement;
-	if (!e || e === document.body || e === document.documentElement) return {Number: -1, HTML: "", Visible: true, Href: ""};
-	const number = hookswitchElements.indexOf(e);
-	const s = getComputedStyle(e), box = e.getBoundingClientRect();
+	if (!e || e === document.body || e === document.documentElement) return {Place: "", HTML: "", Href: "", Visible: true};
+	const place = hookswitchPlace(e), s = getComputedStyle(e), box = e.getBoundingClientRect();
 	const outlined = s.outlineStyle !== "none" && parseFloat(s.outlineWidth) > 0;
-	const other = number >= 0 && hookswitchLooks[number] !== hookswitchLook(e);
+	const other = hookswitchLooks.has(place) && hookswitchLooks.get(place) !== hookswitchLook(e);
 	return {
-		Number: number, HTML: e.outerHTML.slice(0, 200), Href: e.getAttribute("href") ?? "",
+		Place: place, HTML: e.outerHTML.slice(0, 200), Href: e.getAttribute("href") ?? "",
 		Visible: box.width > 1 && box.height > 1 && box.right > 0 && box.bottom > 0 && (outlined || other),
 	};
 })()`
