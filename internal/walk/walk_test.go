@@ -86,7 +86,7 @@ func pictureOf(kind string) string {
 func (s *server) fill() {
 	s.t.Helper()
 	works, fails := receive(s.t, http.StatusOK), receive(s.t, http.StatusInternalServerError)
-	good, bad := s.subscribe(works.url), s.subscribe(fails.url)
+	good, bad := s.subscribe(works), s.subscribe(fails)
 	for range 3 {
 		s.chat("support")
 	}
