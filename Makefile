@@ -64,4 +64,4 @@ demo: ## show the main job with nothing configured (ARGS="--for 10s")
 	go run ./cmd/hookswitch demo $(ARGS)
 
 clean: ## delete what was built
-	rm -rf bin dist
+	rm -rf bin dist screenshots

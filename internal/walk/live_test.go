@@ -1,0 +1,29 @@
+package walk_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/hookswitch/hookswitch/internal/browsertest"
+)
+
+// What happens is seen in the overview without a reload, and nothing there breaks while it happens.
+func TestLiveOverview(t *testing.T) {
+	onEach(t, func(t *testing.T, s *server) {
+		s.subscribe(receive(t, http.StatusOK))
+		p := browsertest.Open(t, s.url)
+		signIn(p)
+		browsertest.Eval[bool](p, `globalThis.same = true`)
+		p.AwaitText("Live")
+		const accepted = `Array.from(document.querySelectorAll("[data-live] dt")).find(e => e.textContent.startsWith("Accepted"))?.nextElementSibling.textContent.trim()`
+		for n := range 2 {
+			p.Await(fmt.Sprintf(`%s.startsWith("%d")`, accepted, n))
+			s.chat("support")
+		}
+		p.Await(accepted + `.startsWith("2")`)
+		if !browsertest.Eval[bool](p, `Boolean(globalThis.same)`) {
+			t.Error("the page was loaded again")
+		}
+	})
+}
