@@ -35,6 +35,7 @@ func site(t *testing.T, files map[string]string) string {
 		}
 		if !ok {
 			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprintf(w, frame, "Nothing", "") // without a body the browser makes a page of its own
 			return
 		}
 		if r.URL.Path == "/events" {

@@ -43,11 +43,7 @@ func Open(t testing.TB, base string) *Page {
 	ctx, closeTab := chromedp.NewContext(browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(w.see))
 	p := &Page{t: t, ctx: ctx, base: w.base, watch: w, limit: actionMax}
 	t.Cleanup(func() {
-		// A command is answered after the events that were before it, so that none is missed.
-		if err := p.do(chromedp.Evaluate[chromedp.Void](`0`)); err != nil {
-			t.Errorf("end the tab: %v", err)
-		}
-		p.report()
+		p.settle()
 		closeTab()
 	})
 	if err := chromedp.Do(ctx); err != nil { // without a limit: the tab lives as long as this context
@@ -187,6 +183,15 @@ func (p *Page) until(try func(ctx context.Context) error) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// settle reports all that was there until now: a command is answered after the events that were before it.
+func (p *Page) settle() {
+	p.t.Helper()
+	if err := p.do(chromedp.Evaluate[chromedp.Void](`0`)); err != nil {
+		p.t.Errorf("look at the tab for the last time: %v", err)
+	}
+	p.report()
 }
 
 // report fails the test for what went wrong in the page since the last look.
