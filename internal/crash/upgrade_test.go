@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -63,14 +62,7 @@ func buildNext(ctx context.Context, t *testing.T, migrations ...string) string {
 	if err := os.WriteFile(overlay, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// As TestMain builds it.
-	args, cgo := []string{"build", "-overlay", overlay, "-o", program}, "0"
-	if raced {
-		args, cgo = append(args, "-race"), "1"
-	}
-	build := exec.CommandContext(ctx, "go", append(args, "github.com/hookswitch/hookswitch/cmd/hookswitch")...)
-	build.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
-	if out, err := build.CombinedOutput(); err != nil {
+	if out, err := buildCommand(ctx, "-overlay", overlay, "-o", program).CombinedOutput(); err != nil {
 		t.Fatalf("build a release to come: %v\n%s", err, out)
 	}
 	return program
