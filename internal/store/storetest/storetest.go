@@ -2,7 +2,10 @@ package storetest
 
 import (
 	"context"
+	"errors"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/hookswitch/hookswitch/internal/pgtest"
@@ -25,9 +28,37 @@ type Engine struct {
 
 func engines() []Engine {
 	return []Engine{
-		{Name: "sqlite", database: func(t testing.TB) string { return filepath.Join(t.TempDir(), "store.db") }},
+		{Name: "sqlite", database: copyOfTables},
 		{Name: "postgres", Shared: true, database: func(t testing.TB) string { return pgtest.Clone(t, "store", fill) }},
 	}
+}
+
+// tables is the file of an SQLite database that has the tables and holds nothing: applying every migration takes longer than most
+// tests of one guarantee do.
+var tables = sync.OnceValues(func() (file []byte, err error) {
+	folder, err := os.MkdirTemp("", "hookswitch-storetest-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	path := filepath.Join(folder, "store.db")
+	if _, _, err := store.MigrateUp(context.Background(), path); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
+func copyOfTables(t testing.TB) string {
+	t.Helper()
+	file, err := tables()
+	if err != nil {
+		t.Fatalf("make the tables: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "store.db")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatalf("copy the tables: %v", err)
+	}
+	return path
 }
 
 // fill makes the tables once, so that each test gets a copy of an empty store.
