@@ -22,14 +22,10 @@ import (
 // deliveries are those of a model that knows nothing of SQL, transactions or leases.
 func TestModel(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
-		stores := []*storetest.Opened{e.Open(t)}
-		if e.Shared {
-			stores = append(stores, stores[0].Join(t), stores[0].Join(t))
-		}
-		centers := 0
+		stores := modelStores{engine: e, processes: 3}
 		rapid.Check(t, func(rt *rapid.T) {
-			centers++ // each round has a contact centre of its own, which is faster than a store of its own
-			m := newModel(t, stores, centers)
+			round := stores.turn(t)
+			m := newModel(t, stores.open, round)
 			actions := []func(*rapid.T){m.accept, m.accept, m.work, m.work, m.replay, m.enable}
 			for step := range rapid.IntRange(1, stepsMax).Draw(rt, "steps") {
 				m.turn(rt)
@@ -47,9 +43,35 @@ func TestModel(t *testing.T) {
 const (
 	stepsMax      = 30
 	stepsPerCheck = 6
+	// roundsPerStore is how many rounds have one database, each in a contact centre of its own, which is faster than a store of its own.
+	// Of many more, every process reads all webhooks anew whenever another one makes a round's.
+	roundsPerStore = 10
 	// roundMax is longer than a round's steps take by their own clock.
 	roundMax = 48 * time.Hour
 )
+
+// modelStores are the stores of a model's rounds: as many processes on one database, or one where they cannot share it.
+type modelStores struct {
+	engine    storetest.Engine
+	processes int
+	open      []*storetest.Opened
+	rounds    int
+}
+
+// turn begins a round, on another database after some, and returns its number.
+func (m *modelStores) turn(t *testing.T) (round int) {
+	if m.rounds%roundsPerStore == 0 {
+		for _, s := range m.open {
+			s.Stop(t)
+		}
+		m.open = []*storetest.Opened{m.engine.Open(t)}
+		for m.engine.Shared && len(m.open) < m.processes {
+			m.open = append(m.open, m.open[0].Join(t))
+		}
+	}
+	m.rounds++
+	return m.rounds
+}
 
 // model is what a contact centre should look like.
 type model struct {

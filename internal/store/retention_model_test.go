@@ -19,14 +19,10 @@ import (
 // tells what a walk removes then, under whichever policy.
 func TestModelWithRetention(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
-		stores := []*storetest.Opened{e.Open(t)}
-		if e.Shared {
-			stores = append(stores, stores[0].Join(t))
-		}
-		round := 0
+		stores := modelStores{engine: e, processes: 2}
 		rapid.Check(t, func(rt *rapid.T) {
-			round++
-			m := newModel(t, stores, round)
+			round := stores.turn(t)
+			m := newModel(t, stores.open, round)
 			m.now = moment().Add(time.Duration(round) * retentionRoundMax)
 			actions := []func(*rapid.T){m.accept, m.accept, m.work, m.work, m.replay, m.enable, m.retain, m.trim(drawPolicy(rt))}
 			for range rapid.IntRange(1, stepsMax).Draw(rt, "steps") {
