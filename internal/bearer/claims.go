@@ -23,10 +23,10 @@ const (
 	actorPrefix = "oidc "
 )
 
-// claims are those of a token whose signature is verified.
-type claims map[string]any
+// Claims are those of a token whose signature is verified.
+type Claims map[string]any
 
-func decode(payload []byte) (held claims, ok bool) {
+func decode(payload []byte) (held Claims, ok bool) {
 	d := json.NewDecoder(bytes.NewReader(payload))
 	d.UseNumber()
 	err := d.Decode(&held)
@@ -34,7 +34,7 @@ func decode(payload []byte) (held claims, ok bool) {
 }
 
 // notYet reports whether the token becomes valid later. The library refuses what is no number.
-func (c claims) notYet(now time.Time) bool {
+func (c Claims) notYet(now time.Time) bool {
 	n, ok := c["nbf"].(json.Number)
 	if !ok {
 		return false
@@ -44,7 +44,7 @@ func (c claims) notYet(now time.Time) bool {
 }
 
 // isFor reports whether the audience, one text or a list of them (RFC 7519, section 4.1.3), holds this one.
-func (c claims) isFor(audience string) bool {
+func (c Claims) isFor(audience string) bool {
 	switch said := c["aud"].(type) {
 	case string:
 		return said == audience
@@ -73,8 +73,10 @@ func find(held map[string]any, path string) (any, bool) {
 	return nil, false
 }
 
-// caller makes a caller of the claims.
-func (o *Options) caller(held claims, subject string) (hook.Caller, error) {
+// Caller makes a caller of claims. An error is [*hook.TokenError], or that of [Options].Center.
+func (i *Issuer) Caller(held Claims) (hook.Caller, error) {
+	o := &i.options
+	subject, _ := held["sub"].(string)
 	if subject == "" {
 		return hook.Caller{}, &hook.TokenError{Reason: "has no subject (sub)"}
 	}
@@ -86,7 +88,7 @@ func (o *Options) caller(held claims, subject string) (hook.Caller, error) {
 	return hook.Caller{Center: center, Permissions: permissions(value, o.PermissionsPrefix), Actor: actor(subject)}, nil
 }
 
-func (o *Options) center(held claims) (hook.ContactCenterNumber, error) {
+func (o *Options) center(held Claims) (hook.ContactCenterNumber, error) {
 	value, ok := find(held, o.CenterClaim)
 	if !ok {
 		return 0, &hook.TokenError{Reason: "has no claim " + o.CenterClaim + ", which names the contact centre"}

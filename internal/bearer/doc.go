@@ -1,6 +1,7 @@
-// Package bearer judges bearer tokens that an OpenID Connect issuer has signed. It guarantees to whoever serves requests (the API, the
-// console) that [Verifier.Verify] returns a [hook.Caller] only for a token that the configured issuer made for this server, that is valid
-// now, and whose claims name a contact centre that exists.
+// Package bearer judges what an OpenID Connect issuer has signed. It guarantees to the API that [Verifier.Verify] returns a
+// [hook.Caller] only for a token that the configured issuer made for this server, that is valid now, and whose claims name a contact centre
+// that exists; and to internal/signin that [Issuer.Token] and [Issuer.Caller] do the same for a token that says who signed in, of which it
+// judges the kind itself. Both share an [Issuer], so that it is asked once for both.
 //
 // # What is checked
 //
@@ -10,7 +11,7 @@
 //  2. The signature, by a key of the issuer. Keys come from the issuer's own documents alone; nothing in a token names where to find one.
 //  3. The issuer (exactly the configured text), the audience, the expiry, which must be there, and the time before which the token is not
 //     valid: each within skewMax, as clocks differ.
-//  4. The kind, as far as it can be told: a type (typ) for another purpose, ID tokens, refresh tokens and logout tokens are refused.
+//  4. The kind of a bearer token, as far as it can be told: a type (typ) for another purpose, ID tokens, refresh tokens and logout tokens are refused.
 //  5. The claims: see claims.go. A token without the contact centre's claim, or with one that does not exist, is refused. Permissions that
 //     are unknown are left out, so a token never permits more than it says.
 //

@@ -164,13 +164,13 @@ func setUp(tb interface{ Helper() }, i *issuer, change ...func(*bearer.Options))
 	tb.Helper()
 	b := &bench{issuer: i, clock: newClock(), log: &lines{}}
 	o := bearer.Options{
-		Issuer: i.url, Audience: audience, CenterClaim: "hookswitch_ccid", PermissionsClaim: "hookswitch_permissions",
+		Issuer: i.url, CenterClaim: "hookswitch_ccid", PermissionsClaim: "hookswitch_permissions",
 		Center: centers, Now: b.now, Log: slog.New(slog.NewJSONHandler(b.log, nil)),
 	}
 	for _, c := range change {
 		c(&o)
 	}
-	b.verifier = bearer.New(o)
+	b.verifier = bearer.New(bearer.NewIssuer(o), audience)
 	return b
 }
 

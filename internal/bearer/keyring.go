@@ -53,7 +53,7 @@ func algorithms() []string {
 // signature.
 type keyring struct {
 	options *Options
-	metrics *metrics
+	metrics *keyMetrics
 	client  *http.Client
 	allowed []jose.SignatureAlgorithm
 	// reading holds a token while somebody reads.
@@ -66,9 +66,10 @@ type keyring struct {
 
 // keyState is what is known of the issuer.
 type keyState struct {
-	// url is where the keys are; empty is not known.
-	url  string
-	keys []jose.JSONWebKey
+	// said is what the issuer said of itself when its keys were last read; moved says that it is asked for that again first.
+	said  Discovery
+	moved bool
+	keys  []jose.JSONWebKey
 	// readAt is when they were read; zero is never.
 	readAt time.Time
 	// nextAt is when the next read may begin.
@@ -77,8 +78,8 @@ type keyState struct {
 	failures int
 }
 
-func newKeyring(o *Options, m *metrics) *keyring {
-	k := &keyring{options: o, metrics: m, client: newClient(o.Issuer, o.Roots, o.Timeout), reading: make(chan struct{}, 1)}
+func newKeyring(o *Options) *keyring {
+	k := &keyring{options: o, metrics: newKeyMetrics(o.Metrics), client: newClient(o.Issuer, o.Roots, o.Timeout), reading: make(chan struct{}, 1)}
 	for _, a := range algorithms() {
 		k.allowed = append(k.allowed, jose.SignatureAlgorithm(a))
 	}
@@ -182,20 +183,24 @@ func (k *keyring) wait(ctx context.Context) error {
 // read reads the issuer's keys, for the one who has the turn. It goes on when the request ends, because others wait for it.
 func (k *keyring) read(ctx context.Context) {
 	k.mu.Lock()
-	url, age := k.state.url, k.options.Now().Sub(k.state.readAt)
+	said, moved := k.state.said, k.state.moved || k.options.Now().Sub(k.state.readAt) >= keysFreshFor
 	k.mu.Unlock()
 	ctx = oidc.ClientContext(context.WithoutCancel(ctx), k.client)
-	if age >= keysFreshFor { // the issuer may have moved them
-		url = ""
+	var err error
+	if moved {
+		said, err = k.discover(ctx)
 	}
-	keys, url, err := k.fetch(ctx, url)
+	var keys []jose.JSONWebKey
+	if err == nil {
+		keys, err = k.fetch(ctx, said.KeysURL)
+	}
 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s, now, failed := &k.state, k.options.Now(), k.state.failures
 	log := k.options.Log.With("issuer", k.options.Issuer)
 	if err != nil {
-		s.url, s.failures = "", failed+1
+		s.moved, s.failures = true, failed+1
 		s.nextAt = now.Add(min(failurePause<<min(failed, 10), failurePauseMax))
 		k.metrics.reads.WithLabelValues(readFailed).Inc()
 		if failed == 0 {
@@ -206,35 +211,37 @@ func (k *keyring) read(ctx context.Context) {
 	if failed > 0 || s.readAt.IsZero() {
 		log.Info("the token issuer gives its keys", "keys", len(keys))
 	}
-	*s = keyState{url: url, keys: keys, readAt: now, nextAt: now.Add(reloadPause)}
+	*s = keyState{said: said, keys: keys, readAt: now, nextAt: now.Add(reloadPause)}
 	k.metrics.reads.WithLabelValues(readDone).Inc()
 	k.metrics.readAt.Set(float64(now.Unix()))
 }
 
-// fetch asks the issuer for its keys, and before that, where the URL is empty, for where they are.
-func (k *keyring) fetch(ctx context.Context, url string) ([]jose.JSONWebKey, string, error) {
-	if url == "" {
-		provider, err := oidc.NewProvider(ctx, k.options.Issuer)
-		if err != nil {
-			return nil, "", fmt.Errorf("read the issuer's configuration: %w", err)
-		}
-		var said struct {
-			URL string `json:"jwks_uri"`
-		}
-		if err := provider.Claims(&said); err != nil || said.URL == "" {
-			return nil, "", errors.New("read the issuer's configuration: it names no jwks_uri")
-		}
-		url = said.URL
+// discover asks the issuer for its configuration.
+func (k *keyring) discover(ctx context.Context) (said Discovery, err error) {
+	provider, err := oidc.NewProvider(ctx, k.options.Issuer)
+	if err != nil {
+		return said, fmt.Errorf("read the issuer's configuration: %w", err)
 	}
+	if err := provider.Claims(&said); err != nil {
+		return said, fmt.Errorf("read the issuer's configuration: %w", err)
+	}
+	if said.KeysURL == "" {
+		return said, errors.New("read the issuer's configuration: it names no jwks_uri")
+	}
+	return said, nil
+}
+
+// fetch asks the issuer for its keys.
+func (k *keyring) fetch(ctx context.Context, url string) ([]jose.JSONWebKey, error) {
 	body, err := k.get(ctx, url)
 	if err != nil {
-		return nil, "", fmt.Errorf("read the issuer's keys: %w", err)
+		return nil, fmt.Errorf("read the issuer's keys: %w", err)
 	}
 	keys, err := parseKeys(body)
 	if err != nil {
-		return nil, "", fmt.Errorf("read the issuer's keys: %w", err)
+		return nil, fmt.Errorf("read the issuer's keys: %w", err)
 	}
-	return keys, url, nil
+	return keys, nil
 }
 
 func (k *keyring) get(ctx context.Context, url string) (body []byte, err error) {

@@ -16,33 +16,42 @@ func accessTypes() []string {
 // readBySlack are the claims that the library reads whatever the case of their names.
 func readBySlack() []string { return []string{"iss", "sub", "aud", "exp", "iat", "nbf"} }
 
-// header decodes the header of a JWT whose signature is verified; the names in it are compared to the letter.
-func header(token string) map[string]any {
+// isSlack reports whether the library may have read another claim than the one that is named to the letter.
+func (c Claims) isSlack() bool {
+	for name := range c {
+		if lower := strings.ToLower(name); lower != name && slices.Contains(readBySlack(), lower) {
+			return true
+		}
+	}
+	return false
+}
+
+// mediaType returns the type (typ) in the header of a JWT whose signature is verified; the names in it are compared to the letter.
+func mediaType(token string) string {
 	first, _, _ := strings.Cut(token, ".")
 	text, err := base64.RawURLEncoding.DecodeString(first)
 	var held map[string]any
 	if err != nil || json.Unmarshal(text, &held) != nil { // the library has read it
-		return map[string]any{"typ": "unknown"}
+		return "unknown"
 	}
-	return held
+	said, given := held["typ"]
+	name, isText := said.(string)
+	if given && !isText {
+		return "unknown"
+	}
+	return strings.ToLower(name)
 }
 
-// misused says why claims of a token of the issuer are not those of an access token, or nothing. Its ID tokens tell a client who logged in,
+// misused says why a token of the issuer is not an access token, or nothing. Its ID tokens tell a client who logged in,
 // and are shown to whoever serves that client: at_hash and c_hash are in no other kind (OpenID Connect Core 1.0, sections 3.1.3.6 and
 // 3.3.2.11); some issuers name the kind in a claim typ, too.
-func (c claims) misused(header map[string]any) string {
-	said, ok := header["typ"].(string)
-	if _, given := header["typ"]; given && !ok || !slices.Contains(accessTypes(), strings.ToLower(said)) {
+func (t *Token) misused() string {
+	if !slices.Contains(accessTypes(), t.Type) {
 		return "is of another type (typ) than JWT or at+jwt"
 	}
-	for name := range c {
-		if lower := strings.ToLower(name); lower != name && slices.Contains(readBySlack(), lower) {
-			return "has claims that cannot be read"
-		}
-	}
-	_, access := c["at_hash"]
-	_, code := c["c_hash"]
-	kind, _ := c["typ"].(string)
+	_, access := t.Claims["at_hash"]
+	_, code := t.Claims["c_hash"]
+	kind, _ := t.Claims["typ"].(string)
 	if access || code || slices.Contains([]string{"ID", "Refresh", "Offline", "Logout"}, kind) {
 		return "is no access token but another kind, such as an ID token"
 	}

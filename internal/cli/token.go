@@ -26,8 +26,8 @@ func (n *node) tokenVerifier() (func(context.Context, string, func() error) (hoo
 			return nil, n.config.Refuse("oidc-ca-file", "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")
 		}
 	}
-	return bearer.New(bearer.Options{
-		Issuer: o.Issuer, Audience: o.Audience, CenterClaim: o.CenterClaim, PermissionsClaim: o.PermissionsClaim, PermissionsPrefix: o.PermissionsPrefix,
+	return bearer.New(bearer.NewIssuer(bearer.Options{
+		Issuer: o.Issuer, CenterClaim: o.CenterClaim, PermissionsClaim: o.PermissionsClaim, PermissionsPrefix: o.PermissionsPrefix,
 		Center: n.store.ContactCenter, Roots: roots, Log: n.log, Metrics: n.metrics,
-	}).Verify, nil
+	}), o.Audience).Verify, nil
 }
