@@ -54,6 +54,7 @@ func law() []house {
 			folder: "internal/bearer", own: []string{"internal/hook"},
 			others: []string{"github.com/coreos/go-oidc/v3", "github.com/go-jose/go-jose/v4", "github.com/prometheus/client_golang"},
 		},
+		{folder: "internal/signin", own: []string{"internal/bearer", "internal/hook"}, others: []string{"golang.org/x/oauth2"}},
 		{folder: "internal/seal", own: []string{"internal/hook"}, others: []string{"github.com/tink-crypto/tink-go/v2"}},
 		{folder: "internal/trace", own: []string{"internal/hook"}, others: []string{"go.opentelemetry.io/otel", "go.opentelemetry.io/proto/otlp", "go.opentelemetry.io/contrib/propagators/b3"}},
 		{folder: "internal/mail", own: []string{"internal/egress", "internal/hook"}, others: []string{"github.com/wneessen/go-mail"}},
@@ -79,7 +80,7 @@ func law() []house {
 		{
 			folder: "internal/cli",
 			own: []string{
-				"internal/config", "internal/gate", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/mail", "internal/token", "internal/trace", "internal/seal", "internal/bearer",
+				"internal/config", "internal/gate", "internal/api/...", "internal/console", "internal/delivery", "internal/store", "internal/egress", "internal/mail", "internal/token", "internal/trace", "internal/seal", "internal/bearer", "internal/signin",
 				"internal/hook", "client", "receiver", "signature", "interaction",
 			},
 			others: []string{

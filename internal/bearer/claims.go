@@ -54,6 +54,9 @@ func (c Claims) isFor(audience string) bool {
 	return false
 }
 
+// Find returns the claim at a path: names with dots between them.
+func (c Claims) Find(path string) (any, bool) { return find(c, path) }
+
 // find returns the claim at a path. A claim whose name is the whole path comes first, because names may be URLs and have dots in
 // them; then every dot may be the one that leads into a nested object, so that the names of objects may have dots too.
 func find(held map[string]any, path string) (any, bool) {

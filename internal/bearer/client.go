@@ -25,11 +25,9 @@ const (
 
 // newClient makes the client for the issuer. It keeps no connection: reads are minutes apart.
 func newClient(issuer string, roots *x509.CertPool, timeout time.Duration) *http.Client {
-	u, err := url.Parse(issuer)
-	local := err == nil && u.Scheme == "http" && isLoopback(u.Hostname())
 	return &http.Client{
 		Timeout: timeout,
-		Transport: &guarded{local: local, next: &http.Transport{
+		Transport: &guarded{permits: permits(issuer), next: &http.Transport{
 			Proxy:             http.ProxyFromEnvironment,
 			DialContext:       (&net.Dialer{Timeout: timeout}).DialContext,
 			TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
@@ -53,16 +51,24 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
+// permits returns the rule for URLs of an issuer: https only, and where the issuer is on this machine and speaks http, its other URLs may, too.
+func permits(issuer string) func(*url.URL) bool {
+	u, err := url.Parse(issuer)
+	local := err == nil && u.Scheme == "http" && isLoopback(u.Hostname())
+	return func(u *url.URL) bool {
+		return u.Scheme == "https" || local && u.Scheme == "http" && isLoopback(u.Hostname())
+	}
+}
+
 // guarded is a transport that asks https only, and whose answers end.
 type guarded struct {
-	next http.RoundTripper
-	// local says that the issuer is on this machine and speaks http; its keys may then, too.
-	local bool
+	next    http.RoundTripper
+	permits func(*url.URL) bool
 }
 
 // RoundTrip makes a request.
 func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
-	if mayHTTP := g.local && r.URL.Scheme == "http" && isLoopback(r.URL.Hostname()); r.URL.Scheme != "https" && !mayHTTP {
+	if !g.permits(r.URL) {
 		return nil, errors.New("the URL must begin with https")
 	}
 	resp, err := g.next.RoundTrip(r)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -127,6 +128,12 @@ func (i *Issuer) refused(held Claims, audience string, cause error) error {
 
 // Name returns the issuer's URL, as its tokens name it.
 func (i *Issuer) Name() string { return i.options.Issuer }
+
+// PermissionsClaim returns the name of the claim with the permissions.
+func (i *Issuer) PermissionsClaim() string { return i.options.PermissionsClaim }
+
+// Permits reports whether a URL of the issuer may be used: https, or http where the issuer is on this machine, too.
+func (i *Issuer) Permits(u *url.URL) bool { return permits(i.options.Issuer)(u) }
 
 // Client returns the client for requests to the issuer, with the bounds that the package comment names.
 func (i *Issuer) Client() *http.Client { return i.keys.client }

@@ -71,7 +71,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	if err := n.checkLease(ctx); err != nil {
 		return nil, errors.Join(err, n.store.Close(), n.free())
 	}
-	tokens, err := n.tokenVerifier()
+	issuer, err := n.tokenIssuer()
 	if err != nil {
 		return nil, errors.Join(err, n.store.Close(), n.free())
 	}
@@ -85,7 +85,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 	})
 	n.store.HandTo(n.engine)
 	n.api = api.New(api.Options{
-		Store: n.store, Tester: n.engine, Token: tokens, Log: log, Metrics: n.metrics, Version: version, PublicURL: n.publicURL(),
+		Store: n.store, Tester: n.engine, Token: n.tokenVerifier(issuer), Log: log, Metrics: n.metrics, Version: version, PublicURL: n.publicURL(),
 		RequestsMax: c.Limits.Requests, CheckURL: out.check, CheckLease: c.CheckLease, TraceOf: trace.FromHeader,
 	})
 	n.console, err = console.New(console.Options{

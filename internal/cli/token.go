@@ -9,9 +9,9 @@ import (
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
-// tokenVerifier returns what judges bearer tokens, or nil when the configuration names no issuer. It asks nobody: the server starts while
-// the issuer is away.
-func (n *node) tokenVerifier() (func(context.Context, string, func() error) (hook.Caller, error), error) {
+// tokenIssuer returns the issuer whose tokens are taken and with which people sign in, or nil when the configuration names none. It asks
+// nobody: the server starts while the issuer is away.
+func (n *node) tokenIssuer() (*bearer.Issuer, error) {
 	o := &n.config.Access.OIDC
 	if o.Issuer == "" {
 		return nil, nil
@@ -26,8 +26,17 @@ func (n *node) tokenVerifier() (func(context.Context, string, func() error) (hoo
 			return nil, n.config.Refuse("oidc-ca-file", "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")
 		}
 	}
-	return bearer.New(bearer.NewIssuer(bearer.Options{
+	return bearer.NewIssuer(bearer.Options{
 		Issuer: o.Issuer, CenterClaim: o.CenterClaim, PermissionsClaim: o.PermissionsClaim, PermissionsPrefix: o.PermissionsPrefix,
 		Center: n.store.ContactCenter, Roots: roots, Log: n.log, Metrics: n.metrics,
-	}), o.Audience).Verify, nil
+	}), nil
+}
+
+// tokenVerifier returns what judges bearer tokens, or nil where none are taken.
+func (n *node) tokenVerifier(issuer *bearer.Issuer) func(context.Context, string, func() error) (hook.Caller, error) {
+	audience := n.config.Access.OIDC.Audience
+	if issuer == nil || audience == "" {
+		return nil
+	}
+	return bearer.New(issuer, audience).Verify
 }

@@ -61,11 +61,12 @@ type Master struct {
 	File   string
 }
 
-// Access says who may call the API.
+// Access says who may call the API, and sign in to the console.
 type Access struct {
 	// AdminKey is zero when none is configured.
 	AdminKey hook.Secret
 	OIDC     OIDC
+	SignIn   SignIn
 }
 
 // Targets says which receivers may be reached, and how.
@@ -137,6 +138,9 @@ func keys() []key {
 		{name: "oidc-permissions-claim", set: into(func(c *Config) *string { return &c.Access.OIDC.PermissionsClaim }, parseClaim)},
 		{name: "oidc-permissions-prefix", set: into(func(c *Config) *string { return &c.Access.OIDC.PermissionsPrefix }, parseClaim)},
 		{name: "oidc-ca-file", set: into(func(c *Config) *string { return &c.Access.OIDC.CAFile }, parsePath)},
+		{name: "oidc-client-id", set: into(func(c *Config) *string { return &c.Access.SignIn.ClientID }, parseClientID)},
+		{name: "oidc-client-secret", secret: true, file: true, set: into(func(c *Config) *hook.Secret { return &c.Access.SignIn.ClientSecret }, parseClientSecret)},
+		{name: "oidc-scopes", list: true, set: into(func(c *Config) *[]string { return &c.Access.SignIn.Scopes }, parseScopes)},
 		{name: "allow-private-targets", list: true, set: into(func(c *Config) *[]netip.Prefix { return &c.Targets.AllowPrivate }, parsePrefixes)},
 		{name: "egress-proxy", secret: true, file: true, set: into(func(c *Config) **EgressProxy { return &c.Targets.Proxy }, parseProxy)},
 		{name: "egress-proxy-except", list: true, set: into(func(c *Config) *[]netip.Prefix { return &c.Targets.Direct }, parsePrefixes)},

@@ -102,6 +102,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 		"notice-quiet": "5m", "master-keyset": "a keyset", "master-keyset-file": "/etc/hookswitch/keyset",
 		"oidc-issuer": "https://login.example.com/realms/main/", "oidc-audience": "hookswitch", "oidc-center-claim": "org.ccid",
 		"oidc-permissions-claim": "realm_access.roles", "oidc-permissions-prefix": "hookswitch:", "oidc-ca-file": "/etc/hookswitch/ca.pem",
+		"oidc-client-id": "console", "oidc-client-secret": "a client's secret", "oidc-scopes": "openid,profile hookswitch",
 		"tls-cert": "/etc/hookswitch/tls.crt", "tls-key": "/etc/hookswitch/tls.key", "operations-listen": "127.0.0.1:9480",
 		"connections-max": "5000", "connections-per-address-max": "2500", "requests-max": "99",
 	}
@@ -117,6 +118,8 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 			Issuer: "https://login.example.com/realms/main/", Audience: "hookswitch", CenterClaim: "org.ccid",
 			PermissionsClaim: "realm_access.roles", PermissionsPrefix: "hookswitch:", CAFile: "/etc/hookswitch/ca.pem",
 		},
+		"console", "a client's secret",
+		[]string{"openid", "profile", "hookswitch"},
 		config.ServerTLS{Cert: "/etc/hookswitch/tls.crt", Key: "/etc/hookswitch/tls.key"},
 		"127.0.0.1:9480",
 		config.Limits{Connections: 5000, ConnectionsPerAddress: 2500, Requests: 99},
@@ -143,6 +146,7 @@ func TestEveryKeyFromEveryPlace(t *testing.T) {
 				c.NoticeQuiet, c.Master.Keyset.Reveal(), c.Master.File,
 				fmt.Sprintf("%s %s:%d %s %s", c.Targets.Proxy.Scheme, c.Targets.Proxy.Host, c.Targets.Proxy.Port, c.Targets.Proxy.User, c.Targets.Proxy.Password.Reveal()), join(c.Targets.Direct),
 				c.Access.OIDC,
+				c.Access.SignIn.ClientID, c.Access.SignIn.ClientSecret.Reveal(), c.Access.SignIn.Scopes,
 				c.TLS, c.Operations, c.Limits,
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -213,6 +217,13 @@ func TestBadValues(t *testing.T) {
 		{"oidc-center-claim", "a b", "holds a space"},
 		{"oidc-permissions-claim", strings.Repeat("x", 257), "at most 256"},
 		{"oidc-permissions-prefix", "a\"", "a quote"},
+		{"oidc-client-id", strings.Repeat("x", 1025), "at most 1024"},
+		{"oidc-client-id", "konsole\u00a0", "not visible ASCII"},
+		{"oidc-client-secret", "Geheimnis-\u00fc", "not visible ASCII"},
+		{"oidc-scopes", "profile,email", "must have the scope openid"},
+		{"oidc-scopes", `openid "x"`, "a quote"},
+		{"oidc-scopes", "openid," + strings.Repeat("x", 257), "at most 256"},
+		{"oidc-scopes", "openid" + strings.Repeat(" x", 32), "at most 32"},
 		{"allow-private-targets", "10.0.0.0/8,ten", `holds "ten"`},
 		{"allow-private-targets", "10.1.0.0/8", "write 10.0.0.0/8"},
 		{"allow-private-targets", strings.Repeat("127.0.0.1,", 257), "at most 256"},

@@ -17,9 +17,9 @@ const (
 
 // OIDC says whose bearer tokens are taken, and what they mean.
 type OIDC struct {
-	// Issuer is as its tokens name it, to the letter; empty takes no tokens.
+	// Issuer is as its tokens name it, to the letter; empty takes no tokens and signs nobody in.
 	Issuer string
-	// Audience is set where the issuer is.
+	// Audience is empty where bearer tokens are not taken.
 	Audience string
 	// CenterClaim and PermissionsClaim are names of claims; dots lead into nested ones.
 	CenterClaim, PermissionsClaim string
@@ -72,20 +72,23 @@ func parseClaim(text string) (string, error) {
 
 // oidcProblems says what is missing of the keys that only work together.
 func (c *Config) oidcProblems() (out []Problem) {
-	o := &c.Access.OIDC
-	if o.Issuer != "" && o.Audience == "" {
-		return []Problem{c.missing("oidc-audience", "is needed where oidc-issuer is set: without it a token that the issuer made for any other program would be taken; "+
-			"give what its tokens for this server have as aud")}
+	o, s := &c.Access.OIDC, &c.Access.SignIn
+	if o.Issuer != "" && o.Audience == "" && s.ClientID == "" {
+		out = append(out, c.missing("oidc-audience", "is needed where oidc-issuer is set: without it a token that the issuer made for any other program would be taken; "+
+			"give what its tokens for this server have as aud. Or set oidc-client-id, where people are to sign in to the console and no tokens are to be taken"))
+	}
+	if s.ClientID == "" && !s.ClientSecret.IsZero() {
+		out = append(out, c.missing("oidc-client-id", "is needed where oidc-client-secret is set: give the name under which the issuer knows the console"))
 	}
 	if o.Issuer != "" {
-		return nil
+		return out
 	}
-	for _, key := range []string{"oidc-audience", "oidc-ca-file", "oidc-permissions-prefix"} {
+	for _, key := range []string{"oidc-audience", "oidc-client-id", "oidc-ca-file", "oidc-permissions-prefix"} {
 		for _, s := range c.settings {
 			if s.Name == key && s.Value != "" {
-				return []Problem{c.missing("oidc-issuer", "is needed where "+key+" is set: give the issuer of the tokens, such as https://login.example.com/realms/main")}
+				return append(out, c.missing("oidc-issuer", "is needed where "+key+" is set: give the issuer of the tokens, such as https://login.example.com/realms/main"))
 			}
 		}
 	}
-	return nil
+	return out
 }

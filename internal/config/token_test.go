@@ -17,6 +17,9 @@ func TestOIDCTogether(t *testing.T) {
 		"no audience":       {map[string]string{"oidc-issuer": issuer}, "oidc-audience"},
 		"an audience alone": {map[string]string{"oidc-audience": "hookswitch"}, "oidc-issuer"},
 		"a CA alone":        {map[string]string{"oidc-ca-file": "ca.pem"}, "oidc-issuer"},
+		"sign-in alone":     {map[string]string{"oidc-issuer": issuer, "oidc-client-id": "console"}, ""},
+		"a client alone":    {map[string]string{"oidc-client-id": "console"}, "oidc-issuer"},
+		"a secret alone":    {map[string]string{"oidc-issuer": issuer, "oidc-audience": "a", "oidc-client-secret": "s"}, "oidc-client-id"},
 		"both":              {map[string]string{"oidc-issuer": issuer, "oidc-audience": "hookswitch"}, ""},
 		"loopback":          {map[string]string{"oidc-issuer": "http://localhost:8080/realms/x", "oidc-audience": "hookswitch"}, ""},
 	} {
