@@ -6,7 +6,9 @@ import (
 	"os"
 
 	"github.com/hookswitch/hookswitch/internal/bearer"
+	"github.com/hookswitch/hookswitch/internal/console"
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/signin"
 )
 
 // tokenIssuer returns the issuer whose tokens are taken and with which people sign in, or nil when the configuration names none. It asks
@@ -39,4 +41,13 @@ func (n *node) tokenVerifier(issuer *bearer.Issuer) func(context.Context, string
 		return nil
 	}
 	return bearer.New(issuer, audience).Verify
+}
+
+// signIn returns what signs people in to the console, or nil where only keys do.
+func (n *node) signIn(issuer *bearer.Issuer) console.Issuer {
+	c := &n.config.Access.SignIn
+	if issuer == nil || c.ClientID == "" {
+		return nil
+	}
+	return signin.New(signin.Options{Issuer: issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Scopes: c.Scopes})
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -29,7 +30,9 @@ type Options struct {
 	Store *store.Store
 	// Key finds who a text belongs to that came as an API key in a request. Its errors are in words for that person, and may have a
 	// method GetStatus with the HTTP status.
-	Key    func(r *http.Request, text string) (hook.Caller, error)
+	Key func(r *http.Request, text string) (hook.Caller, error)
+	// Issuer signs people in elsewhere; nil means that they sign in with keys alone.
+	Issuer Issuer
 	Tester Tester
 	// CheckURL says why a webhook's URL can never be posted to, or nothing; nil means that no URL is refused so early.
 	CheckURL func(*url.URL) error
@@ -56,6 +59,10 @@ type Server struct {
 	secure    bool
 	// pages has one entry for each page that is being made, and live one for each page that is updated, up to their capacities.
 	pages, live chan struct{}
+	// elsewhere has one entry for each request that waits for the issuer.
+	elsewhere chan struct{}
+	// troubleAt is when a failed sign-in was logged last, in milliseconds of Unix time.
+	troubleAt atomic.Int64
 	// draining is closed when live pages must end.
 	draining chan struct{}
 	once     sync.Once
@@ -73,7 +80,8 @@ func New(o Options) (*Server, error) {
 		o.Random = rand.Reader
 	}
 	s := &Server{
-		options: o, mux: http.NewServeMux(), pages: make(chan struct{}, pagesMax), live: make(chan struct{}, liveMax), draining: make(chan struct{}),
+		options: o, mux: http.NewServeMux(), pages: make(chan struct{}, pagesMax), live: make(chan struct{}, liveMax),
+		elsewhere: make(chan struct{}, signInsMax), draining: make(chan struct{}),
 	}
 	if u, err := url.Parse(o.PublicURL); err == nil {
 		s.secure = u.Scheme == "https"
@@ -96,6 +104,8 @@ func (s *Server) routes() {
 	s.open("GET /console/static/{name}", s.serveAsset)
 	s.open("GET /console/sign-in", s.showSignIn)
 	s.open("POST /console/sign-in", s.signIn)
+	s.open("GET /console/sign-in/oidc", s.beginSignIn)
+	s.open("GET /console/sign-in/callback", s.finishSignIn)
 	s.open("POST /console/sign-out", s.signOut)
 	s.handle("GET /console/{$}", row{access: forAnyone}, s.chooseCenter)
 	s.handle("GET /console/switch", row{access: forAnyone}, s.switchCenter)

@@ -9,13 +9,18 @@ import (
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
+// signInPath is where somebody signs in.
+const signInPath = Path + "sign-in"
+
 // signInPage asks who somebody is.
 type signInPage struct {
 	frame
 	// Next is where to go afterwards.
 	Next string
-	// Problem is why the last try failed.
-	Problem string
+	// Problem is why the last try with a key failed, and Trouble why that with the issuer did.
+	Problem, Trouble string
+	// Issuer is the host of the issuer; empty where none is configured.
+	Issuer string
 }
 
 // goHome sends those who came to the server's address to the console.
@@ -23,14 +28,14 @@ func (s *Server) goHome(*call) (answer, error) { return goTo(Path), nil }
 
 // showSignIn shows the form.
 func (s *Server) showSignIn(c *call) (answer, error) {
-	return show("signin", &signInPage{frame: c.frame("Sign in"), Next: nextOf(c.r.FormValue("next"))}), nil
+	return show("signin", &signInPage{frame: c.frame("Sign in"), Next: nextOf(c.r.FormValue("next")), Issuer: s.issuerHost()}), nil
 }
 
 // signIn lets somebody in by a key.
 func (s *Server) signIn(c *call) (answer, error) {
 	next, text := nextOf(c.r.PostFormValue("next")), strings.TrimSpace(c.r.PostFormValue("key"))
 	refuse := func(status int, problem string) (answer, error) {
-		a := show("signin", &signInPage{frame: c.frame("Sign in"), Next: next, Problem: problem})
+		a := show("signin", &signInPage{frame: c.frame("Sign in"), Next: next, Problem: problem, Issuer: s.issuerHost()})
 		a.status = status
 		return a, nil
 	}
@@ -55,7 +60,7 @@ func (s *Server) signIn(c *call) (answer, error) {
 // signOut ends the session.
 func (s *Server) signOut(c *call) (answer, error) {
 	c.end()
-	return goTo(Path + "sign-in").saying("You are signed out."), nil
+	return goTo(signInPath).saying("You are signed out."), nil
 }
 
 // askToSignIn sends somebody to the form, and back afterwards to a page that can be looked at again.
@@ -63,7 +68,7 @@ func (c *call) askToSignIn() answer {
 	if wantsEvents(c.r) { // nobody reads it: the page that is updated says that it is not any more
 		return c.problemPage(http.StatusUnauthorized, "Signed out", "Sign in again.")
 	}
-	to := Path + "sign-in"
+	to := signInPath
 	if c.r.Method == http.MethodGet && c.r.URL.Path != Path {
 		to += "?" + url.Values{"next": {c.r.URL.RequestURI()}}.Encode()
 	}

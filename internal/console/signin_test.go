@@ -70,24 +70,31 @@ func TestOtherContactCentersDoNotExist(t *testing.T) {
 	}
 }
 
+// hostileNexts are texts that lead out of the console, or that a browser may read so (URL Standard, section 4.4: tabs and line ends are dropped,
+// a backslash is a slash, dots that are encoded are dots).
+func hostileNexts() []string {
+	return []string{
+		"", "https://evil.example/console/", "//evil.example/console/", "///evil.example/console/", "/\\evil.example/console/", "\\\\evil.example", "/console/\\evil",
+		"/v1/keys", "/console/../v1/keys", "/console/%2e%2e/v1/keys", "/console/%2E./v1/keys", "/console/..%2fv1", "/console", "/consoles/", "console/", "?x", "#x",
+		"javascript:alert(1)", "data:text/html,x", "http:/console/", "http:console/", "https:///console/", "/console/\r\nSet-Cookie: a=b", "/con\tsole/", "\t//evil.example",
+		" //evil.example/console/", "/console/%0d%0aSet-Cookie:%20a=b/..", "//user@evil.example/console/", "/console/%zz", "\x00//evil.example",
+	}
+}
+
 // TestNextIsInTheConsole shows that a link to the sign-in leads nowhere else.
 func TestNextIsInTheConsole(t *testing.T) {
 	for text, want := range map[string]string{
 		"/console/cc/default/webhooks?state=x": "/console/cc/default/webhooks?state=x",
 		"/console/":                            "/console/",
-		"":                                     "/console/",
-		"https://evil.example/console/":        "/console/",
-		"//evil.example/console/":              "/console/",
-		"/\\evil.example/console/":             "/console/",
-		"/console/\\evil":                      "/console/",
-		"/v1/keys":                             "/console/",
-		"/console/../v1/keys":                  "/console/",
-		"/console/%2e%2e/v1/keys":              "/console/",
-		"javascript:alert(1)":                  "/console/",
-		"/console/\r\nx":                       "/console/",
+		"/console/cc/a%2Fb/":                   "/console/cc/a%2Fb/",
 	} {
 		if got := console.NextOf(text); got != want {
 			t.Errorf("%q leads to %q, want %q", text, got, want)
+		}
+	}
+	for _, text := range hostileNexts() {
+		if got := console.NextOf(text); got != "/console/" {
+			t.Errorf("%q leads to %q", text, got)
 		}
 	}
 }
