@@ -25,6 +25,8 @@ const (
 	WebhookActivityKept = 7 * 24 * time.Hour
 	// activityWriteEvery is how often it is written what went on: so much is lost at most when a process is killed.
 	activityWriteEvery = 5 * time.Second
+	// activityLate is for how long after its end a step may still get something: what was committed late belongs to the time at which it began.
+	activityLate = time.Minute
 	// activityRowsMax is how many rows one transaction writes.
 	activityRowsMax = 200
 	// activityPruneEvery is how often what is older than it is kept is removed.
@@ -42,8 +44,11 @@ const (
 type activities struct {
 	// process is the number under which this process writes. It is random: nobody else adds to its rows.
 	process int64
-	mu      sync.Mutex // guards steps
+	mu      sync.Mutex // guards what follows
 	steps   map[activityKey]*activityOfStep
+	// forgotten is when the last step began that is written and not in memory any more, of contact centres and of webhooks: nothing is counted
+	// in such a step, because what is written of it would be replaced.
+	forgotten [2]int64
 }
 
 // activityKey names one step of a contact centre, or, where the webhook is not zero, of that.
@@ -75,15 +80,28 @@ func activityStep(webhook hook.WebhookNumber) time.Duration {
 
 // of returns the step of a time. The caller holds mu.
 func (a *activities) of(center hook.ContactCenterNumber, webhook hook.WebhookNumber, now time.Time) *activityOfStep {
+	unit := activityStep(webhook).Milliseconds()
 	key := activityKey{center, webhook, now.UnixMilli()}
-	key.at -= key.at % activityStep(webhook).Milliseconds()
+	key.at -= key.at % unit
 	step, ok := a.steps[key]
+	if forgotten := *a.last(webhook); !ok && key.at <= forgotten {
+		key.at = forgotten + unit
+		step, ok = a.steps[key]
+	}
 	if !ok {
 		step = &activityOfStep{Activity: hook.Activity{At: fromMilli(key.at)}}
 		a.steps[key] = step
 	}
 	step.written = false
 	return step
+}
+
+// last returns when the last step began that is forgotten. The caller holds mu.
+func (a *activities) last(webhook hook.WebhookNumber) *int64 {
+	if webhook == 0 {
+		return &a.forgotten[0]
+	}
+	return &a.forgotten[1]
 }
 
 // accepted counts events that were accepted.
@@ -117,17 +135,19 @@ type writtenStep struct {
 	hook.Activity
 }
 
-// unwritten returns what is to be written, in the order of the keys, and forgets the steps that are over and written.
+// unwritten returns what is to be written, in the order of the keys, and forgets the steps that are written and long over.
 func (a *activities) unwritten(now time.Time) (list []writtenStep) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for key, step := range a.steps {
-		switch over := now.UnixMilli() >= key.at+activityStep(key.webhook).Milliseconds(); {
+		switch over := now.UnixMilli() >= key.at+(activityStep(key.webhook)+activityLate).Milliseconds(); {
 		case !step.written:
 			list = append(list, writtenStep{key, step.Activity})
 			step.written = true
 		case over:
 			delete(a.steps, key)
+			last := a.last(key.webhook)
+			*last = max(*last, key.at)
 		}
 	}
 	slices.SortFunc(list, func(x, y writtenStep) int {
@@ -231,8 +251,8 @@ func (s *Store) Activity(_ context.Context, center hook.ContactCenterNumber, web
 		list[i].At = from.Add(time.Duration(i) * span)
 	}
 	add := func(at int64, a *hook.Activity) {
-		if i := fromMilli(at).Sub(from) / span; i >= 0 && int(i) < len(list) {
-			list[i].Merge(a)
+		if at >= milli(from) && at < milli(to) {
+			list[fromMilli(at).Sub(from)/span].Merge(a)
 		}
 	}
 	own := s.metrics.activities.own(center, webhook)

@@ -349,7 +349,9 @@ func TestSQLitePlans(t *testing.T) {
 	exercise(t, s, l)
 	// Statements over tables that are as small as the configuration may scan them, and an INSERT … SELECT of a maximum too.
 	small := regexp.MustCompile(`^SCAN (w|webhooks|contact_centers|c|api_keys|catalogue|retention|trims|master_keys)\b`)
-	constant := regexp.MustCompile(`^SCAN (\d+ )?CONSTANT ROW|^SCAN \d+-ROW VALUES CLAUSE|^SCAN \(subquery|^SCAN (e|i)? ?VIRTUAL`)
+	constant := regexp.MustCompile(`^SCAN (\d+ )?CONSTANT ROW|^SCAN \d+-ROW VALUES CLAUSE|^SCAN \(subquery|^SCAN (e|i)? ?VIRTUAL|^SCAN part$`)
+	// Few rows are grouped at a time, which an index has found: those of a step of a count.
+	bounded := regexp.MustCompile(`LIMIT [^ ]+\) part GROUP BY webhook$`)
 	planned := 0
 	mu.Lock()
 	list := slices.Collect(maps.Values(calls))
@@ -362,7 +364,7 @@ func TestSQLitePlans(t *testing.T) {
 		}
 		planned++
 		for _, step := range plan {
-			if strings.HasPrefix(step, "SCAN ") && !small.MatchString(step) && !constant.MatchString(step) || strings.Contains(step, "TEMP B-TREE") {
+			if strings.HasPrefix(step, "SCAN ") && !small.MatchString(step) && !constant.MatchString(step) || strings.Contains(step, "TEMP B-TREE") && !bounded.MatchString(c.text) {
 				t.Errorf("%s\nscans or sorts:\n\t%s", c.text, strings.Join(plan, "\n\t"))
 				break
 			}
@@ -425,6 +427,7 @@ func exercise(t *testing.T, s *storetest.Opened, l *lane) {
 	deliver(t, s, now, w)
 	deliver(t, s, now, w)
 	exerciseReplays(t, s, w, now)
+	exerciseConsole(t, s, w, ids[0], now)
 	_, err = s.Due(t.Context())
 	must(t, err)
 	s.PruneAnswers(t.Context(), now)
@@ -454,6 +457,21 @@ func exercise(t *testing.T, s *storetest.Opened, l *lane) {
 	}
 	remove(t, s, now)
 	s.Reopen(t) // with what it reads and frees at the start
+}
+
+// exerciseConsole does what the console alone asks for, with something open in every state.
+func exerciseConsole(t *testing.T, s *storetest.Opened, w *hook.Webhook, of hook.InteractionID, now time.Time) {
+	t.Helper()
+	id := newInteraction()
+	change(t, s, now, create(id, "q"), stop(id))
+	_, err := s.CountBacklog(t.Context(), theCenter, now, 1)
+	must(t, err)
+	_, err = s.Activity(t.Context(), theCenter, w.Number, now.Add(-time.Hour), now, time.Hour)
+	must(t, err)
+	s.WriteActivity(t.Context(), now)
+	s.PruneActivity(t.Context(), now)
+	_, err = s.EventOf(t.Context(), theCenter, deliveries(t, s, theCenter, store.DeliveryFilter{Interaction: of})[0].ID)
+	must(t, err)
 }
 
 // remove removes some of each kind, finds nothing more, and reports.
