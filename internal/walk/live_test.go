@@ -11,7 +11,7 @@ import (
 // What happens is seen in the overview without a reload, and nothing there breaks while it happens.
 func TestLiveOverview(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
-		s.subscribe(receive(t, http.StatusOK))
+		s.subscribe(s.receive(http.StatusOK, ""), nil)
 		p := browsertest.Open(t, s.url)
 		signIn(p)
 		browsertest.Eval[bool](p, `globalThis.same = true`)

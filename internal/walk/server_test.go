@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -147,22 +148,24 @@ func (s *server) await(what string, holds func() bool) {
 	}
 }
 
-// receive starts a receiver of webhooks that answers everything with this status, and returns its URL.
-func receive(t *testing.T, status int) string {
-	t.Helper()
+// receive starts a receiver of webhooks that answers everything in this way, and returns its URL.
+func (s *server) receive(status int, answer string) string {
+	s.t.Helper()
 	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
-		_, _ = io.WriteString(w, "as told") // the sender may be gone
+		_, _ = io.WriteString(w, answer) // the sender may be gone
 	}))
-	t.Cleanup(target.Close)
-	return target.URL + "/hook"
+	s.t.Cleanup(target.Close)
+	return target.URL
 }
 
-// subscribe makes a webhook without redeliveries and returns its id.
-func (s *server) subscribe(url string) string {
+// subscribe makes a webhook without redeliveries, and with other settings, and returns its id.
+func (s *server) subscribe(url string, settings map[string]any) string {
 	s.t.Helper()
+	body := map[string]any{"url": url, "retry": map[string]any{"attempts": 0}}
+	maps.Copy(body, settings)
 	var made struct{ ID string }
-	s.call(http.MethodPost, "/v1/webhooks", map[string]any{"url": url, "retry": map[string]any{"attempts": 0}}, &made)
+	s.call(http.MethodPost, "/v1/webhooks", body, &made)
 	return made.ID
 }
 
