@@ -26,9 +26,9 @@ func signIn(p *browsertest.Page) {
 	p.AwaitText("Overview")
 }
 
-// links is whatever of a page leads to a page of the console: links, and forms that only ask.
+// links is whatever of a page leads to a page of the console: links, and forms that only ask. (A field may be called action.)
 const links = `Array.from(document.querySelectorAll("a[href], form[method=get]"))
-	.map(e => e.tagName === "A" ? new URL(e.href) : new URL("?" + new URLSearchParams(new FormData(e)), e.action))
+	.map(e => e.tagName === "A" ? new URL(e.href) : new URL("?" + new URLSearchParams(new FormData(e)), new URL(e.getAttribute("action") ?? "", location.href)))
 	.filter(u => u.origin === location.origin && u.pathname.startsWith("/console/") && !u.pathname.startsWith("/console/static/"))
 	.map(u => u.pathname + u.search)`
 
@@ -56,8 +56,9 @@ func walk(t *testing.T, p *browsertest.Page, look func(kind string)) []string {
 		if kind == kindOf(signInPath) {
 			t.Fatalf("%s wants one to sign in", path)
 		}
-		if p.Title() == "" || p.Text("h1") == "" {
-			t.Errorf("%s has the title %q and the heading %q", path, p.Title(), p.Text("h1"))
+		if heading := strings.Join(p.Texts("h1"), "|"); p.Title() == "" || heading == "" {
+			t.Errorf("%s has the title %q and the heading %q", path, p.Title(), heading)
+			continue
 		}
 		if browsertest.Eval[bool](p, `document.querySelector("[data-hostile]") !== null`) {
 			t.Errorf("%s shows as markup what somebody wrote", path)
