@@ -308,7 +308,7 @@ func (r *leakRun) configurations() {
 	in := r.of("secret in a configuration of flags")
 	flags := []string{
 		"--admin-key", in, "--database", "postgres://u:" + in + "@127.0.0.1:1/h", "--smtp", "smtp://u:" + in + "@mail.example", "--smtp-from", "a@mail.example",
-		"--egress-proxy", "socks5://u:" + in + "@proxy.example", "--master-keyset", strings.Replace(r.keyset(), `"keyId"`, `"`+in+`":1,"keyId"`, 1),
+		"--egress-proxy", "socks5://u:" + in + "@proxy.example", "--oidc-client-secret", in, "--oidc-client-id", "c", "--oidc-issuer", "https://login.example", "--master-keyset", strings.Replace(r.keyset(), `"keyId"`, `"`+in+`":1,"keyId"`, 1),
 	}
 	r.flagged(placeLog, 0, nil, "", append([]string{"config"}, flags...)...)
 	r.flagged(placeLog, 6, nil, "", append([]string{"serve", "--listen", "127.0.0.1:0"}, flags...)...)
@@ -324,7 +324,7 @@ func (r *leakRun) configurations() {
 		"admin-key: |\n  a\n  %s\nlistn: here\n",
 		"- %s\n",
 		"admin-key: !!int %s\n",
-		"database: postgre://u:%s@h/d\nsmtp: smtp://u:%[1]s@\negress-proxy: ftp://u:%[1]s@h\nmaster-keyset: %[1]s\nadmin-key: %[1]s é\noidc-issuer: http://u:%[1]s@h\n" +
+		"database: postgre://u:%s@h/d\nsmtp: smtp://u:%[1]s@\negress-proxy: ftp://u:%[1]s@h\nmaster-keyset: %[1]s\nadmin-key: %[1]s é\noidc-client-secret: %[1]s é\noidc-issuer: http://u:%[1]s@h\n" +
 			"otlp-endpoint: ftp://u:%[1]s@h\npublic-url: https://u:%[1]s@h\n",
 		"database: postgres://u:%s@h:port/d\nsmtp: \"smtp://u:%[1]s%%zz@h\"\negress-proxy: \"http://u:%[1]s%%zz@h\"\notlp-endpoint: \"http://u:%[1]s%%zz@h\"\n",
 	} {

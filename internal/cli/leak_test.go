@@ -90,6 +90,11 @@ func runSecrets() map[string][]string {
 		"bearer token that has expired":           nil,
 		"bearer token for another audience":       nil,
 		"bearer token without a contact centre":   nil,
+		"client secret of the console":            nil,
+		"code of a sign-in":                       nil,
+		"ID token of a sign-in":                   nil,
+		"session of the console":                  nil,
+		"wrong key in the console's form":         nil,
 		"wrong key in a header":                   nil,
 		"wrong key as a bearer token":             nil,
 		"wrong key with a bad length":             nil,
@@ -534,6 +539,7 @@ func (r *leakRun) prepare(engine string, issuer *tokenIssuer) (database, keyset,
 		"HOOKSWITCH_EGRESS_PROXY=" + scheme + "://hookswitch:" + r.of("password of the egress proxy") + "@" + r.proxy.Address,
 		"OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20" + r.of("credential of the collector"),
 		"HOOKSWITCH_OIDC_ISSUER=" + issuer.url, "HOOKSWITCH_OIDC_AUDIENCE=hookswitch",
+		"HOOKSWITCH_OIDC_CLIENT_ID=console", "HOOKSWITCH_OIDC_CLIENT_SECRET=" + r.of("client secret of the console"),
 	}
 	r.web = &http.Transport{}
 	r.Cleanup(r.web.CloseIdleConnections)
@@ -638,6 +644,7 @@ func (r *leakRun) use(pid int, issuer *tokenIssuer) {
 	}
 	r.keys()
 	r.tokens(issuer, newTokenIssuer(r.T))
+	r.signIn(issuer)
 	r.hookswitch(placeWebhook, 0, nil, "webhooks", "update", ids[0], "--description", "changed", "--retry-attempts", "1")
 	r.hookswitch(placeWebhook, 0, nil, "webhooks", "disable", ids[1])
 	r.read(ids)

@@ -23,6 +23,8 @@ type tokenIssuer struct {
 	url  string
 	key  *ecdsa.PrivateKey
 	away atomic.Bool
+	// people answer at /auth and /token, where there are any.
+	people atomic.Pointer[people]
 	oidctest.Server
 }
 
@@ -37,6 +39,10 @@ func newTokenIssuer(t *testing.T) *tokenIssuer {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if i.away.Load() {
 			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		if p := i.people.Load(); p != nil && (r.URL.Path == "/auth" || r.URL.Path == "/token") {
+			p.ServeHTTP(w, r)
 			return
 		}
 		i.ServeHTTP(w, r)
