@@ -104,8 +104,8 @@ ingress:
 tls: {existingSecret: hooks-tls}
 service: {port: 443}
 serviceMonitor: {enabled: true}
-config: {oidc: {issuer: "https://login.example/realms/main", audience: hookswitch, caConfigMap: authority}}`,
-			secrets: map[string][]string{"hookswitch-database": {"url"}, "hooks-tls": {"tls.crt", "tls.key", "ca.crt"}},
+config: {oidc: {issuer: "https://login.example/realms/main", audience: hookswitch, caConfigMap: authority, clientId: console, clientSecret: hooks-console}}`,
+			secrets: map[string][]string{"hookswitch-database": {"url"}, "hooks-console": {"client-secret"}, "hooks-tls": {"tls.crt", "tls.key", "ca.crt"}},
 			configs: map[string][]string{"authority": {"ca.crt"}},
 			kinds:   []string{"Secret", "Secret", "ServiceAccount", "PodDisruptionBudget", "ServiceMonitor"},
 		},
@@ -221,6 +221,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 		{"an operators' port for whoever is selected by nothing", `operations: {enabled: true, from: [{}]}`, "operations/from"},
 		{"an operators' port on the first port", `operations: {enabled: true, port: 8480, from: [{podSelector: {}}]}`, "operations/port"},
 		{"an issuer without an audience", `config: {oidc: {issuer: "https://login.example"}}`, "config.oidc.audience"},
+		{"scopes without openid", `config: {oidc: {scopes: [profile]}}`, "scopes"},
 		{"an issuer in plain HTTP", `config: {oidc: {issuer: "http://login.example", audience: a}}`, "issuer"},
 		{"no requests at all", `config: {requestsMax: 0}`, "requestsMax"},
 		{"a budget of nonsense", `podDisruptionBudget: {maxUnavailable: some}`, "maxUnavailable"},
