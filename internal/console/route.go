@@ -49,6 +49,7 @@ func (s *Server) open(pattern string, h handler) { s.add(pattern, nil, h) }
 func (s *Server) handle(pattern string, r row, h handler) { s.add(pattern, &r, h) }
 
 func (s *Server) add(pattern string, r *row, h handler) {
+	s.patterns = append(s.patterns, pattern)
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
 		c := &call{server: s, w: w, r: req, now: s.now()}
 		securityHeaders(w.Header())

@@ -52,8 +52,10 @@ type Options struct {
 
 // Server answers the requests for the console.
 type Server struct {
-	options   Options
-	mux       *http.ServeMux
+	options Options
+	mux     *http.ServeMux
+	// patterns are those of all routes, so that tests can walk them.
+	patterns  []string
 	templates templates
 	assets    assets
 	secure    bool
