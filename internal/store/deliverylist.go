@@ -18,7 +18,9 @@ type Delivery struct {
 	Operation    hook.OperationID
 	State        hook.DeliveryState
 	AttemptsMade int
-	CreatedAt    time.Time
+	// Base is how many of them had been made before it was replayed last, while it is open: the retry schedule counts from there.
+	Base      int
+	CreatedAt time.Time
 	// NextAttemptAt is when a pending delivery is due; zero while it is being sent, waits or is resolved.
 	NextAttemptAt time.Time
 	// DeliveredAt is when the attempt that was acknowledged ended.
@@ -35,7 +37,7 @@ const (
 	deliveryColumns = `e.serial, w.number, e.kind, e.operation_id, e.occurred_at, i.id, w.id`
 	deliveryJoins   = ` JOIN interactions i ON i.center = e.center AND i.serial = e.interaction `
 
-	selectOpenDeliveries statement = `SELECT ` + deliveryColumns + `, d.state, d.due_at, d.lease, d.waits_for, d.attempts, w.enabled, w.deleted_at, w.open_since
+	selectOpenDeliveries statement = `SELECT ` + deliveryColumns + `, d.state, d.due_at, d.lease, d.waits_for, d.attempts, d.base, w.enabled, w.deleted_at, w.open_since
 		FROM deliveries d JOIN events e ON e.center = d.center AND e.serial = d.event` + deliveryJoins +
 		`JOIN webhooks w ON w.center = d.center AND w.number = d.webhook`
 	attemptColumns = `a.number, a.started_at, a.duration_us, a.status, a.failure, a.error, a.response,
@@ -65,7 +67,7 @@ func (s *Store) scanOpenDelivery(r row) (*Delivery, error) {
 	var kind, occurred, due, lease, deleted, open int64
 	var waitsFor hook.Serial
 	var enabled bool
-	err := r(append(d.dest(&kind, &occurred), &d.State, &due, &lease, &waitsFor, &d.AttemptsMade, &enabled, &deleted, &open)...)
+	err := r(append(d.dest(&kind, &occurred), &d.State, &due, &lease, &waitsFor, &d.AttemptsMade, &d.Base, &enabled, &deleted, &open)...)
 	if err != nil {
 		return nil, err
 	}
