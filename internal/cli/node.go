@@ -89,7 +89,7 @@ func openNode(ctx context.Context, c *config.Config, log *slog.Logger) (_ *node,
 		RequestsMax: c.Limits.Requests, CheckURL: out.check, CheckLease: c.CheckLease, TraceOf: trace.FromHeader,
 	})
 	n.console, err = console.New(console.Options{
-		Store: n.store, Key: n.api.CallerOfKey, Issuer: n.signIn(issuer), Tester: n.engine, CheckURL: out.check, CheckLease: c.CheckLease,
+		Store: n.store, Key: n.api.CallerOfKey, Issuer: n.signIn(issuer), Tester: n.engine, Requests: n.engine, CheckURL: out.check, CheckLease: c.CheckLease,
 		PublicURL: n.publicURL(), Log: log, Version: version,
 	})
 	if err != nil {

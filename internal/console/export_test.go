@@ -5,6 +5,10 @@ import "html/template"
 // Views returns a page's view for each page, without anything in it: a template that does not fit it is a fault.
 func Views() map[string]any {
 	return map[string]any{
+		"delivery":     &deliveryPage{},
+		"interaction":  &interactionPage{},
+		"interactions": &interactionsPage{},
+
 		"audit":    &auditPage{},
 		"key":      &keyPage{},
 		"keymade":  &keyPage{},

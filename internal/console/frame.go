@@ -108,6 +108,7 @@ func (f frame) Nav() (list []navItem) {
 		needs      hook.Permission
 	}{
 		{"Overview", "", ""},
+		{"Interactions", "interactions", hook.PermitInteractionsRead},
 		{"Keys", "keys", hook.PermitAdmin},
 		{"Audit", "audit", hook.PermitAdmin},
 		{"Settings", "settings", hook.PermitAdmin},

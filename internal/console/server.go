@@ -34,6 +34,8 @@ type Options struct {
 	// Issuer signs people in elsewhere; nil means that they sign in with keys alone.
 	Issuer Issuer
 	Tester Tester
+	// Requests makes the headers of attempts again; nil means that they are not shown.
+	Requests Requester
 	// CheckURL says why a webhook's URL can never be posted to, or nothing; nil means that no URL is refused so early.
 	CheckURL func(*url.URL) error
 	// CheckLease says why this server could never send under a webhook's settings, or nothing; nil means that all fit.
@@ -114,6 +116,11 @@ func (s *Server) routes() {
 
 	s.handle("GET /console/cc/{center}/{$}", row{live: overviewEvery}, s.showOverview)
 
+	s.handle("GET /console/cc/{center}/interactions", row{needs: hook.PermitInteractionsRead}, s.listInteractions)
+	s.handle("GET /console/cc/{center}/interactions/{id}", row{needs: hook.PermitInteractionsRead, live: deliveryEvery}, s.showInteraction)
+
+	s.handle("GET /console/cc/{center}/deliveries/{id}", row{needs: hook.PermitDeliveries, live: deliveryEvery}, s.showDelivery)
+	s.handle("POST /console/cc/{center}/deliveries/{id}/replay", row{needs: hook.PermitDeliveries}, s.replayDelivery)
 	s.keyRoutes()
 	s.settingsRoutes()
 }
