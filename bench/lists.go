@@ -92,6 +92,8 @@ type listing struct {
 	random *rand.Rand
 	// deep are cursors of deliveries and of interactions, anywhere in the lists.
 	deep, deepInteractions []string
+	// someDeliveries are the ids of deliveries from anywhere in the world.
+	someDeliveries []string
 }
 
 // openLists makes the store, or uses the one that was kept, and starts a server on it.

@@ -81,7 +81,7 @@ func (b *lab) scenarios(ctx context.Context, rep *reporter) error {
 	for _, s := range []struct {
 		wanted bool
 		run    func(context.Context, *reporter) error
-	}{{x.history > 0, b.history}, {x.restart, b.restart}, {x.isolation, b.isolation}, {x.lists, b.lists}, {x.hostile, b.hostile}} {
+	}{{x.history > 0, b.history}, {x.restart, b.restart}, {x.isolation, b.isolation}, {x.lists, b.lists}, {x.pages, b.pages}, {x.hostile, b.hostile}} {
 		if !s.wanted {
 			continue
 		}

@@ -50,6 +50,7 @@ type extras struct {
 	restart   bool
 	isolation bool
 	lists     bool
+	pages     bool // of the console
 	hostile   bool
 	number    int64  // of deliveries that lists are measured with
 	keep      string // where their store is kept; empty: it is not
@@ -71,6 +72,7 @@ Usage:
   go run ./bench -restart           how soon after kill -9 and restart does old work arrive?
   go run ./bench -isolation         does a receiver that hangs slow down a healthy one?
   go run ./bench -lists             are all lists and searches quick on 5,000,000 deliveries? some minutes
+  go run ./bench -pages             and all pages of the console? some minutes
   go run ./bench -hostile           do good callers notice hostile ones, and does the server stay within its memory? less than 5 minutes
 
 The same on PostgreSQL, with what it cost per delivery. One is started from the installed programs, with a commit that waits for
@@ -114,8 +116,9 @@ func parseOptions(arguments []string, printed io.Writer) (options, error) {
 	f.StringVar(&o.place.database, "database", "", "the `URL` of a PostgreSQL to make databases in, instead of starting one; they are dropped afterwards")
 	f.Int64Var(&o.extras.history, "history", 0, "make this many `deliveries` in one store, and compare its first tenth with its last, and it with an empty one")
 	f.BoolVar(&o.extras.lists, "lists", false, "measure every list and search of the API on a store of -n deliveries, beside their limit")
-	f.Int64Var(&o.extras.number, "n", listsNumber, "with -lists: about how many `deliveries` are in the store")
-	f.StringVar(&o.extras.keep, "keep", "", "with -lists: make the store in this SQLite `file`, or use the one that is there; on a PostgreSQL given with -database: any text")
+	f.BoolVar(&o.extras.pages, "pages", false, "measure every page of the console on such a store, beside their limit")
+	f.Int64Var(&o.extras.number, "n", listsNumber, "with -lists and -pages: about how many `deliveries` are in the store")
+	f.StringVar(&o.extras.keep, "keep", "", "with -lists and -pages: make the store in this SQLite `file`, or use the one that is there; on a PostgreSQL given with -database: any text")
 	f.BoolVar(&o.extras.restart, "restart", false, "kill hookswitch under load and restart it")
 	f.BoolVar(&o.extras.isolation, "isolation", false, "measure a healthy webhook with and without a hanging one beside it")
 	f.BoolVar(&o.extras.hostile, "hostile", false, "measure good callers beside hostile ones of each kind; -only picks kinds")
@@ -159,7 +162,7 @@ func (o options) validate(rest []string) error {
 
 func (x extras) validate(demand func(ok bool, what string), p place) {
 	demand(x.number >= listsNumberLeast && x.number <= listsNumberMost, fmt.Sprintf("-n is %d to %d", listsNumberLeast, listsNumberMost))
-	demand(x.lists || x.keep == "", "-keep goes with -lists")
+	demand(x.lists || x.pages || x.keep == "", "-keep goes with -lists and -pages")
 	demand(x.keep == "" || p.store == sqliteStore || p.database != "", "-keep: a PostgreSQL that is started for the run cannot be kept; name one with -database")
 }
 

@@ -179,6 +179,9 @@ func (w *world) tables() []tableRows {
 		{"attempts", []string{
 			"center", "event", "webhook", "number", "started_at", "duration_us", "status", "failure", "error", "response",
 		}, w.attemptRows},
+		{"activity", []string{
+			"center", "webhook", "at", "process", "accepted", "acknowledged", "failed", "exhausted", "delays",
+		}, w.activityRows},
 	}
 }
 
