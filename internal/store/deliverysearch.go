@@ -25,7 +25,9 @@ const (
 
 // DeliveryFilter says which deliveries a list holds; a zero field filters nothing.
 type DeliveryFilter struct {
-	State       hook.DeliveryState
+	State hook.DeliveryState
+	// Failing leaves out what has not failed since it was made or replayed last. It goes with the states of what is to be made still.
+	Failing     bool
 	Webhook     hook.WebhookID
 	Interaction hook.InteractionID
 	Session     hook.SessionID
@@ -234,6 +236,14 @@ func (d *deliverySearch) stateOfOpen(q *selection) {
 		whereState(q, d.State)
 		q.add(") = 1", nil)
 	}
+	d.failing(q)
+}
+
+// failing adds that an attempt of a delivery of the open set was made since it was made or replayed last.
+func (d *deliverySearch) failing(q *selection) {
+	if d.Failing {
+		q.where("d.attempts > d.base")
+	}
 }
 
 // lastOfDelivered adds that an attempt is the last one and was acknowledged. One that was replayed since is left to the open set,
@@ -255,6 +265,7 @@ func (d *deliverySearch) stateOfAttempt(q *selection) {
 	default:
 		q.where("(SELECT 1 FROM deliveries d JOIN webhooks w ON w.center = d.center AND w.number = d.webhook WHERE " + sameDelivery("d", "x"))
 		whereState(q, d.State)
+		d.failing(q)
 		q.add(") = 1", nil)
 	}
 }
