@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -28,6 +29,8 @@ const (
 // series is one line of a chart.
 type series struct {
 	Name string
+	// Class is the colour: a, b or c; empty takes them in their order.
+	Class string
 	// Values has one for each time of the chart; NaN is one that is not known, and a gap in the line.
 	Values []float64
 }
@@ -81,7 +84,7 @@ func newChart(title, unit string, at []time.Time, lines ...series) chart {
 		c.Across = timeTicks(at[0], at[len(at)-1])
 	}
 	for i, l := range lines {
-		c.Lines = append(c.Lines, chartLine{Name: l.Name, Class: string(rune('a' + i)), Path: pathOf(at, l.Values, axis.place), Last: lastOf(l.Values, show)})
+		c.Lines = append(c.Lines, chartLine{Name: l.Name, Class: cmp.Or(l.Class, string(rune('a'+i))), Path: pathOf(at, l.Values, axis.place), Last: lastOf(l.Values, show)})
 	}
 	for i := len(at) - 1; i >= 0; i-- {
 		row := chartRow{At: at[i]}

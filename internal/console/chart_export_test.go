@@ -14,7 +14,7 @@ type Chart = chart
 
 // NewChart draws a chart with one line.
 func NewChart(title, unit string, at []time.Time, name string, values []float64) Chart {
-	return newChart(title, unit, at, series{name, values})
+	return newChart(title, unit, at, series{Name: name, Values: values})
 }
 
 // ChartWords says what a chart shows.
