@@ -5,6 +5,8 @@ import "html/template"
 // Views returns a page's view for each page, without anything in it: a template that does not fit it is a fault.
 func Views() map[string]any {
 	return map[string]any{
+		"events":       &eventsPage{},
+		"notices":      &noticesPage{},
 		"delivery":     &deliveryPage{},
 		"interaction":  &interactionPage{},
 		"interactions": &interactionsPage{},

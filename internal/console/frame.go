@@ -109,6 +109,8 @@ func (f frame) Nav() (list []navItem) {
 	}{
 		{"Overview", "", ""},
 		{"Interactions", "interactions", hook.PermitInteractionsRead},
+		{"Notices", "notices", hook.PermitWebhooks},
+		{"Live", "live", hook.PermitEventsRead},
 		{"Keys", "keys", hook.PermitAdmin},
 		{"Audit", "audit", hook.PermitAdmin},
 		{"Settings", "settings", hook.PermitAdmin},

@@ -32,31 +32,44 @@ type live struct {
 	sentAt  time.Time
 }
 
-// stream makes the page's region "live" anew from time to time, and sends it when it has changed.
-func (c *call) stream(r *row, h handler) {
+// follow takes a place among the pages that are kept up to date, and gives the one among those that are made back; end undoes both. Where
+// there is none, the browser is told.
+func (c *call) follow() (end func(), ok bool) {
 	select {
 	case c.server.live <- struct{}{}:
-		defer func() { <-c.server.live }()
 	default:
 		c.w.Header().Set("Retry-After", "60")
 		http.Error(c.w, "too many pages are kept up to date at the same time", http.StatusServiceUnavailable)
-		return
+		return nil, false
 	}
 	<-c.server.pages // who only waits takes no place from those for whom a page is made
-	defer func() { c.server.pages <- struct{}{} }()
 	c.w.Header().Set("Content-Type", "text/event-stream")
+	c.w.Header().Set("X-Accel-Buffering", "no") // asks nginx, which would hold events back, to pass them on
+	return func() {
+		c.server.pages <- struct{}{}
+		<-c.server.live
+	}, true
+}
+
+// stream makes the page's region "live" anew from time to time, and sends it when it has changed.
+func (c *call) stream(r *row, h handler) {
+	end, ok := c.follow()
+	if !ok {
+		return
+	}
+	defer end()
 	l := &live{call: c, row: r, handler: h}
 	if !l.write("retry: 5000\n\n") {
 		return
 	}
-	end := time.NewTimer(liveLasts)
-	defer end.Stop()
+	over := time.NewTimer(liveLasts)
+	defer over.Stop()
 	tick := time.NewTicker(r.live)
 	defer tick.Stop()
 	for l.update() {
 		select {
 		case <-tick.C:
-		case <-end.C:
+		case <-over.C:
 			return
 		case <-c.ctx().Done():
 			return

@@ -153,7 +153,7 @@ func (p *overviewPage) readTrouble(c *call) error {
 		p.FailingMore = len(all.failing) - len(p.Failing)
 	}
 	if all.receivers == 0 || !all.accepted {
-		p.Begin = &firstSteps{Webhook: all.receivers > 0, Interaction: all.accepted, Received: p.Total.Acknowledged > 0, center: c.center.ID}
+		p.Begin = &firstSteps{Webhook: all.receivers > 0, Interaction: all.accepted, Received: p.Total.Acknowledged > 0}
 	}
 	return nil
 }
@@ -262,7 +262,9 @@ func (p *overviewPage) NoticesText() string {
 // Charts are what went on in the span, as far as who looks may know.
 func (p *overviewPage) Charts() []chart {
 	at := timesOf(p.Steps)
-	rate := func(per time.Duration, of func(*hook.Activity) int64) []float64 { return ratesOf(p.Steps, p.Span.step, p.Now, per, of) }
+	rate := func(per time.Duration, of func(*hook.Activity) int64) []float64 {
+		return ratesOf(p.Steps, p.Span.step, p.Now, per, of)
+	}
 	accepted := series{Name: "accepted", Values: rate(time.Second, acceptedOf)}
 	if !p.Judges() {
 		return []chart{newChart("Accepted", "per second", at, accepted)}
@@ -279,15 +281,15 @@ func (p *overviewPage) Charts() []chart {
 type firstSteps struct {
 	// Received is whether anything was acknowledged lately: then there is a receiver.
 	Received, Webhook, Interaction bool
-	center                         hook.ContactCenterID
 }
 
-// Of names the contact centre for a command, where it is not the one that an admin key speaks for anyway.
-func (f *firstSteps) Of() string {
-	if f.center == hook.DefaultContactCenter {
+// Of names the contact centre for a command, where it is not the one that an admin key speaks for anyway. Ids of contact centres hold nothing
+// that a shell would read as its own.
+func (f frame) Of() string {
+	if f.Center.ID == hook.DefaultContactCenter {
 		return ""
 	}
-	return " --contact-center " + string(f.center)
+	return " --contact-center " + string(f.Center.ID)
 }
 
 // WebhookName is what people know the webhook of a failure by.

@@ -63,6 +63,8 @@ type Server struct {
 	secure    bool
 	// pages has one entry for each page that is being made, and live one for each page that is updated, up to their capacities.
 	pages, live chan struct{}
+	// reads has one entry for each live page of events that reads some.
+	reads chan struct{}
 	// elsewhere has one entry for each request that waits for the issuer.
 	elsewhere chan struct{}
 	// troubleAt is when a failed sign-in was logged last, in milliseconds of Unix time.
@@ -85,6 +87,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		options: o, mux: http.NewServeMux(), pages: make(chan struct{}, pagesMax), live: make(chan struct{}, liveMax),
+		reads: make(chan struct{}, eventReadsMax),
 		elsewhere: make(chan struct{}, signInsMax), draining: make(chan struct{}),
 	}
 	if u, err := url.Parse(o.PublicURL); err == nil {
@@ -116,6 +119,10 @@ func (s *Server) routes() {
 
 	s.handle("GET /console/cc/{center}/{$}", row{live: overviewEvery}, s.showOverview)
 
+	s.handle("GET /console/cc/{center}/notices", row{needs: hook.PermitWebhooks}, s.showNotices)
+
+	s.handle("GET /console/cc/{center}/live", row{needs: hook.PermitEventsRead}, s.showEvents)
+	s.handle("GET /console/cc/{center}/live/stream", rowEvents(), s.streamEvents)
 	s.handle("GET /console/cc/{center}/interactions", row{needs: hook.PermitInteractionsRead}, s.listInteractions)
 	s.handle("GET /console/cc/{center}/interactions/{id}", row{needs: hook.PermitInteractionsRead, live: deliveryEvery}, s.showInteraction)
 

@@ -77,7 +77,9 @@ func failingWebhooks(all []*hook.Webhook, open map[hook.WebhookNumber]store.Open
 // look finds what is wrong with a webhook, the worst of it.
 func (f *failing) look(now time.Time) {
 	w := f.Webhook
-	set := func(t trouble, state, why string, since time.Time) { f.Trouble, f.State, f.Why, f.Since = t, state, why, since }
+	set := func(t trouble, state, why string, since time.Time) {
+		f.Trouble, f.State, f.Why, f.Since = t, state, why, since
+	}
 	switch {
 	case !w.Enabled && w.Disabled.For == hook.DisabledGone:
 		set(troubleFails, "disabled by the server", "Its receiver answered 410 Gone. Enable it when the receiver is back.", w.Disabled.At)

@@ -1,8 +1,10 @@
 // What the console does in the browser. Every page works without it; it keeps pages up to date, copies commands, and saves clicks.
 import { copying } from "./copy";
+import { showingEvents } from "./events";
 import { following } from "./live";
 import { selecting } from "./select";
 
 following(document);
 copying(document);
 selecting(document);
+showingEvents(document);

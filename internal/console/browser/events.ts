@@ -1,0 +1,118 @@
+// The live page: rows for events as they happen come from the server, each message with the cursor behind its events, so that a connection
+// that breaks goes on where it ended. While it is paused the rows wait and are counted. Not each row is announced, but from time to time how
+// many there were.
+
+const rowsMax = 500;
+const announceMilliseconds = 5_000;
+
+export function showingEvents(page: Document): void {
+  const table = page.querySelector<HTMLTableElement>("[data-events]");
+  const body = table?.tBodies[0];
+  const address = table?.dataset["events"];
+  const button = page.querySelector<HTMLButtonElement>("#pause");
+  const state = page.querySelector<HTMLElement>("#events-state");
+  if (body === undefined || address === undefined || button === null || state === null) {
+    return;
+  }
+  let last = "";
+  let paused = false;
+  let waiting: HTMLTableRowElement[] = []; // oldest first
+  let cameWhilePaused = 0;
+  let unsaid = 0;
+  let problem = "";
+
+  const label = (): void => {
+    button.textContent = paused ? `Continue (${cameWhilePaused} new)` : "Pause";
+  };
+  const say = (): void => {
+    const news = unsaid === 0 ? "" : unsaid === 1 ? "1 new event" : `${unsaid} new events`;
+    state.textContent = problem !== "" ? problem : paused ? "Paused" : news !== "" ? news : "Live";
+    state.classList.toggle("off", problem !== "");
+    unsaid = 0;
+  };
+  const insert = (rows: HTMLTableRowElement[]): void => {
+    if (rows.length > 0) {
+      page.querySelector("#events-none")?.remove();
+    }
+    for (const row of rows.slice(-rowsMax)) {
+      body.prepend(row);
+    }
+    while (body.rows.length > rowsMax) {
+      body.deleteRow(-1);
+    }
+    unsaid += rows.length;
+  };
+  const take = (html: string): void => {
+    const part = page.createElement("template");
+    part.innerHTML = html;
+    const rows = [...part.content.querySelectorAll("tr")].reverse();
+    if (!paused) {
+      insert(rows);
+      return;
+    }
+    cameWhilePaused += rows.length;
+    waiting = [...waiting, ...rows].slice(-rowsMax);
+    label();
+  };
+  setInterval(() => {
+    if (unsaid > 0 || problem !== "") {
+      say();
+    }
+  }, announceMilliseconds);
+
+  let source: EventSource | null = null;
+  const stop = (): void => {
+    source?.close();
+    source = null;
+  };
+  const start = (): void => {
+    if (source !== null) {
+      return;
+    }
+    const url = new URL(address, location.href);
+    if (last !== "") {
+      url.searchParams.set("after", last);
+    }
+    source = new EventSource(url);
+    source.addEventListener("open", () => {
+      problem = "";
+      say();
+    });
+    source.addEventListener("rows", (e) => {
+      const message = e as MessageEvent<string>;
+      last = message.lastEventId;
+      take(message.data);
+    });
+    source.addEventListener("skipped", () => {
+      problem = "More happens than can be shown: some events were left out.";
+      say();
+      problem = "";
+    });
+    source.addEventListener("gone", () => {
+      stop();
+      problem = "Not live any more: reload the page.";
+      say();
+    });
+    source.addEventListener("error", () => {
+      problem = source?.readyState === EventSource.CLOSED ? "Not live: reload the page to see what is new." : "The connection is lost; trying again.";
+      say();
+    });
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    paused = !paused;
+    if (!paused) {
+      insert(waiting);
+      waiting = [];
+      cameWhilePaused = 0;
+    }
+    label();
+    say();
+  });
+  // A page that nobody sees costs nothing; what it has missed comes when it is looked at again.
+  page.addEventListener("visibilitychange", () => (page.hidden ? stop() : start()));
+  label();
+  if (!page.hidden) {
+    start();
+  }
+}

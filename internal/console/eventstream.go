@@ -1,0 +1,159 @@
+package console
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/store"
+)
+
+const (
+	// eventReadsMax is how many live pages of events read some at the same time.
+	eventReadsMax = 4
+	// eventsEvery bounds how often a live page of events looks for more: commits are many.
+	eventsEvery = 250 * time.Millisecond
+	// eventsBehindMax is how many events a live page sends without having reached the end; it then goes on there, and says so.
+	eventsBehindMax = 5_000
+)
+
+// rowEvents is the row of the stream: what it needs is looked at again and again.
+func rowEvents() row { return row{needs: hook.PermitEventsRead} }
+
+// eventStream is one live page of events.
+type eventStream struct {
+	live
+	filter eventFilter
+	cursor string
+	// asked is the request as it came: what is looked at again and again is looked at in that one.
+	asked *http.Request
+	// behind is how many events were read since the end was reached.
+	behind int
+}
+
+// streamEvents sends rows for events as they happen, from the cursor on that the browser has last (HTML, "Server-sent events": the
+// Last-Event-ID header), else from the page's. Rows that are not sent whole are not shown by the browser, and are sent again.
+func (s *Server) streamEvents(c *call) (answer, error) {
+	filter, wrong := c.eventFilterOf()
+	if len(wrong) > 0 {
+		return answer{}, &hook.InvalidError{Fields: []hook.FieldError{{Field: "filter", Message: "is not one of this page"}}}
+	}
+	r := rowEvents()
+	st := &eventStream{live: live{call: c, row: &r}, asked: c.r, filter: filter, cursor: c.r.FormValue("after")}
+	if last := c.r.Header.Get("Last-Event-ID"); last != "" {
+		st.cursor = last
+	}
+	// A wrong cursor is told before the stream begins.
+	if _, _, err := s.options.Store.Events(c.ctx(), c.center.Number, st.cursor, 1); errors.Is(err, hook.ErrBadID) {
+		return answer{}, &hook.InvalidError{Fields: []hook.FieldError{{Field: "after", Message: "is not a cursor of events"}}}
+	} else if err != nil {
+		return answer{}, err
+	}
+	end, ok := c.follow()
+	if !ok {
+		return answer{written: true}, nil
+	}
+	defer end()
+	st.run()
+	return answer{written: true}, nil
+}
+
+// run sends what there is, and waits for more.
+func (st *eventStream) run() {
+	watch := st.server.options.Store.WatchEvents(st.center.Number)
+	defer watch.Close()
+	over := time.NewTimer(liveLasts)
+	defer over.Stop()
+	if !st.write("retry: 2000\n\n") {
+		return
+	}
+	for {
+		arrived := watch.Arrived() // asked for before the look, so that nothing arrives unseen in between
+		more, ok := st.send()
+		if !ok {
+			return
+		}
+		pause := time.NewTimer(eventsEvery)
+		silence := time.NewTimer(liveSilenceMax)
+		if more {
+			silence.Reset(0)
+		}
+		ok = st.wait(over.C, arrived, silence.C) && st.wait(over.C, nil, pause.C)
+		pause.Stop()
+		silence.Stop()
+		if !ok {
+			return
+		}
+	}
+}
+
+// wait waits for one of two things, and reports whether the stream goes on.
+func (st *eventStream) wait(over <-chan time.Time, arrived <-chan struct{}, timer <-chan time.Time) bool {
+	select {
+	case <-arrived:
+		return true
+	case <-timer:
+		return true
+	case <-over:
+	case <-st.ctx().Done():
+	case <-st.server.draining:
+	}
+	return false
+}
+
+// send sends the next events that are wanted. more says that there are more than were looked at; ok is false where the stream is over.
+func (st *eventStream) send() (more, ok bool) {
+	st.now, st.r = st.server.now(), st.asked
+	if err := st.admit(st.row); err != nil {
+		st.write("event: gone\ndata:\n\n")
+		return false, false
+	}
+	st.filter.readable = st.by.MayRead // a key's permissions may have changed
+	found, err := st.read()
+	if err != nil {
+		return false, st.write("event: stale\ndata:\n\n")
+	}
+	if len(found) == 0 {
+		st.behind = 0
+		return false, st.now.Sub(st.sentAt) < liveSilenceMax || st.write(": still here\n\n")
+	}
+	page := &eventsPage{frame: st.frame("Live")}
+	for i := len(found) - 1; i >= 0; i-- {
+		if st.filter.wants(&found[i]) {
+			page.Rows = append(page.Rows, st.eventRow(&found[i]))
+		}
+	}
+	text := "id: " + st.cursor + "\n"
+	if len(page.Rows) > 0 {
+		var rows bytes.Buffer
+		if err := st.server.templates.part(&rows, "events", "rows", page); err != nil {
+			st.server.options.Log.Error("a page of the console cannot be kept up to date", "page", "events", "error", err)
+			return false, false
+		}
+		text += "event: rows\ndata: " + oneLine(rows.String()) + "\n"
+	}
+	if more = len(found) == store.PageLimitMax; !more {
+		st.behind = 0
+	} else if st.behind += len(found); st.behind >= eventsBehindMax {
+		st.behind, st.cursor = 0, store.EventsLatest
+		text += "\nevent: skipped\ndata:\n"
+	}
+	return more, st.write(text + "\n")
+}
+
+// read reads the events after the cursor, and moves it.
+func (st *eventStream) read() (found []store.EventRecord, err error) {
+	select {
+	case st.server.reads <- struct{}{}:
+		defer func() { <-st.server.reads }()
+	case <-st.ctx().Done():
+		return nil, st.ctx().Err()
+	}
+	found, next, err := st.server.options.Store.Events(st.ctx(), st.center.Number, st.cursor, store.PageLimitMax)
+	if err == nil {
+		st.cursor = next
+	}
+	return found, err
+}
