@@ -96,7 +96,7 @@ func (s *Server) finishSignIn(c *call) (answer, error) {
 	if err := c.begin(session{Caller: &caller, Until: until}); err != nil {
 		return answer{}, err
 	}
-	return goTo(nextOf(begun.Next)), nil
+	return goTo(begun.Next), nil // as it was sealed
 }
 
 // leave gives the place among those for whom a page is made to others, while the issuer is asked.

@@ -126,7 +126,18 @@ func TestSignInIsOfOneBrowser(t *testing.T) {
 	if a := attacker.get(link); a.status != http.StatusSeeOther {
 		t.Errorf("one's own answer: %d %s", a.status, a.body)
 	}
-	attacker.shows(attacker.get(link), http.StatusBadRequest, "Not of this browser.") // its cookie is gone
+	at, err := url.Parse(h.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*browser{attacker, victim} {
+		for _, cookie := range b.client.Jar.Cookies(at) {
+			if strings.Contains(cookie.Name, "sign-in") {
+				t.Errorf("after an answer there is still %s", cookie.Name)
+			}
+		}
+	}
+	attacker.shows(attacker.get(link), http.StatusBadRequest, "Not of this browser.")
 }
 
 // TestSignInIsNotBegunElsewhere sends a browser that another site sends to begin to the form first.
