@@ -141,7 +141,7 @@ func (c *call) trouble(err error, next string) (answer, error) {
 
 // logTrouble tells the operator what only they can mend, and not more often than lines are read.
 func (s *Server) logTrouble(now time.Time, met *hook.SignInError) {
-	if met.Problem != hook.SignInAway && met.Problem != hook.SignInMisset {
+	if met.Cause == nil || met.Problem != hook.SignInAway && met.Problem != hook.SignInMisset {
 		return
 	}
 	last := s.troubleAt.Load()

@@ -24,7 +24,7 @@ type SignInError struct {
 	Text string
 	// RetryAfter is when the issuer is asked again, if it is away.
 	RetryAfter time.Duration
-	// Cause is for the log; it may be nil. It holds no secret either.
+	// Cause is for the log; nil where there is nothing to add, or that was logged already. It holds no secret either.
 	Cause error
 }
 

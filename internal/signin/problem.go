@@ -51,7 +51,7 @@ func (f *Flow) away(retryAfter time.Duration, cause error) error {
 // unjudged is an issuer that cannot be asked, or an error that is none of ours.
 func (f *Flow) unjudged(err error) error {
 	if later, ok := errors.AsType[*hook.UnjudgedError](err); ok {
-		return f.away(later.RetryAfter, err)
+		return f.away(later.RetryAfter, nil) // the issuer's own log line says why, once
 	}
 	return fmt.Errorf("ask the issuer: %w", err)
 }
