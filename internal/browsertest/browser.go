@@ -72,7 +72,7 @@ func (s *shared) startLocked() error {
 		chromedp.Flag("force-color-profile", "srgb"),
 		chromedp.Flag("lang", "en-GB"),
 		chromedp.Flag("proxy-server", "direct://"),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // nothing but loopback
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"), // nothing but loopback
 		chromedp.Env("LC_ALL=C.UTF-8"),
 	)
 	ctx, closeBrowser := chromedp.NewContext(allocator)

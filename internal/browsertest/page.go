@@ -79,6 +79,9 @@ func (p *Page) WithoutScript() {
 	}
 }
 
+// Trust lets the page talk to another server ("http://localhost:8080"), too.
+func (p *Page) Trust(base string) { p.watch.trust(base) }
+
 // Expect says that an answer with this status is no failure, from now on.
 func (p *Page) Expect(status int) {
 	p.watch.expect(status)

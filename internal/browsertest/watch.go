@@ -19,6 +19,7 @@ type watch struct {
 	mu       sync.Mutex // guards all that follows
 	problems []string
 	expected []int64 // statuses that are no problem
+	trusted  string  // another server that the page may talk to, with a slash at its end
 	urls     map[network.RequestID]string
 }
 
@@ -43,7 +44,7 @@ func (w *watch) see(event any) {
 			w.urls = map[network.RequestID]string{}
 		}
 		w.urls[e.RequestID] = e.Request.URL
-		if url := e.Request.URL; !strings.HasPrefix(url, w.base+"/") && !strings.HasPrefix(url, "data:") && !strings.HasPrefix(url, "blob:") {
+		if url := e.Request.URL; !strings.HasPrefix(url, w.base+"/") && (w.trusted == "" || !strings.HasPrefix(url, w.trusted)) && !strings.HasPrefix(url, "data:") && !strings.HasPrefix(url, "blob:") {
 			w.addLocked("a request to somebody else: " + url)
 		}
 	case *network.EventResponseReceived:
@@ -66,6 +67,12 @@ func (w *watch) expect(status int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.expected = append(w.expected, int64(status))
+}
+
+func (w *watch) trust(base string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trusted = base + "/"
 }
 
 // take returns what was seen since the last call.

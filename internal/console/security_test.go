@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -37,18 +38,18 @@ func attack(t *testing.T, publicURL string) *attacked {
 	t.Cleanup(web.Close)
 	h.url = web.URL
 	a := &attacked{house: h}
-	resp, _ := a.send(http.MethodPost, "/console/sign-in", "key="+h.key(0))
-	for _, c := range resp.Cookies() {
+	resp := a.send(http.MethodPost, "/console/sign-in", "key="+h.key(0))
+	for _, c := range resp.cookies() {
 		a.admin = c.Name + "=" + c.Value
 	}
-	if resp.StatusCode != http.StatusSeeOther || a.admin == "" {
-		t.Fatalf("signing in: %d", resp.StatusCode)
+	if resp.status != http.StatusSeeOther || a.admin == "" {
+		t.Fatalf("signing in: %d", resp.status)
 	}
 	return a
 }
 
 // send sends a request with headers, names and values, and follows no redirect.
-func (a *attacked) send(method, path, form string, header ...string) (*http.Response, string) {
+func (a *attacked) send(method, path, form string, header ...string) reply {
 	a.tb.Helper()
 	r, err := http.NewRequestWithContext(a.tb.Context(), method, a.url, strings.NewReader(form))
 	if err != nil {
@@ -70,8 +71,11 @@ func (a *attacked) send(method, path, form string, header ...string) (*http.Resp
 	if err != nil {
 		a.tb.Fatal(err)
 	}
-	return resp, string(text)
+	return reply{resp.StatusCode, resp.Header.Get("Location"), resp.Header, string(text)}
 }
+
+// cookies are those that an answer sets.
+func (r *reply) cookies() []*http.Cookie { return (&http.Response{Header: r.header}).Cookies() }
 
 var parameter = regexp.MustCompile(`\{[^}]*\}`)
 
@@ -120,17 +124,17 @@ func TestHeadersOfEveryPage(t *testing.T) {
 		}
 		for _, route := range routes {
 			for _, cookie := range []string{"", a.admin} {
-				resp, _ := a.send(route[0], route[1], "", "Cookie", cookie)
+				resp := a.send(route[0], route[1], "", "Cookie", cookie)
 				for name, value := range want {
 					if name == "Cache-Control" && strings.HasPrefix(route[1], "/console/static/") {
 						value = "no-cache" // RFC 9111, section 5.2.2.4: these are for everybody, and are asked for anew
 					}
-					if got := strings.Join(resp.Header.Values(name), " | "); got != value {
-						t.Errorf("%s %s as %.20q answers %d with %s: %q, want %q", route[0], route[1], cookie, resp.StatusCode, name, got, value)
+					if got := strings.Join(resp.header.Values(name), " | "); got != value {
+						t.Errorf("%s %s as %.20q answers %d with %s: %q, want %q", route[0], route[1], cookie, resp.status, name, got, value)
 					}
 				}
-				if resp.StatusCode < 300 && !strings.HasPrefix(route[1], "/console/static/") && resp.Header.Get("Content-Type") != "text/html; charset=utf-8" {
-					t.Errorf("%s %s is %q", route[0], route[1], resp.Header.Get("Content-Type"))
+				if resp.status < 300 && !strings.HasPrefix(route[1], "/console/static/") && resp.header.Get("Content-Type") != "text/html; charset=utf-8" {
+					t.Errorf("%s %s is %q", route[0], route[1], resp.header.Get("Content-Type"))
 				}
 			}
 		}
@@ -147,14 +151,17 @@ func TestCookiesOfEveryPage(t *testing.T) {
 		a := attack(t, publicURL)
 		cookie := regexp.MustCompile(`^(__Host-)?hookswitch-(session|flash|sign-in)=([A-Za-z0-9_-]*); (.*)$`)
 		age, seen := regexp.MustCompile(`Max-Age=[0-9]+`), map[string]bool{}
-		check := func(resp *http.Response, _ string) {
-			for _, set := range resp.Header.Values("Set-Cookie") {
+		check := func(resp reply) {
+			for _, set := range resp.header.Values("Set-Cookie") {
 				m := cookie.FindStringSubmatch(set)
-				if m == nil || (m[1] != "") != strings.HasPrefix(publicURL, "https:") || age.ReplaceAllString(m[4], "Max-Age=N") != attributes {
+				switch {
+				case m == nil:
+					t.Errorf("the cookie %q", set)
+				case (m[1] != "") != strings.HasPrefix(publicURL, "https:"), age.ReplaceAllString(m[4], "Max-Age=N") != attributes:
 					t.Errorf("the cookie %q, want %q", set, attributes)
-					continue
+				default:
+					seen[m[2]] = true
 				}
-				seen[m[2]] = true
 			}
 		}
 		for _, route := range a.routes() {
@@ -184,12 +191,12 @@ func TestFormsOfOtherOrigins(t *testing.T) {
 			{"Origin", "null"},
 			{"Origin", "http://evil.hookswitch.example"},
 		} {
-			resp, _ := a.send(route[0], route[1], "name=x", append([]string{"Cookie", a.admin}, from...)...)
-			if resp.StatusCode != http.StatusForbidden || len(resp.Cookies()) != 0 {
-				t.Errorf("%s from %v: %d with %d cookies", route[1], from, resp.StatusCode, len(resp.Cookies()))
+			resp := a.send(route[0], route[1], "name=x", append([]string{"Cookie", a.admin}, from...)...)
+			if resp.status != http.StatusForbidden || len(resp.cookies()) != 0 {
+				t.Errorf("%s from %v: %d with %d cookies", route[1], from, resp.status, len(resp.cookies()))
 			}
 		}
-		if resp, _ := a.send(route[0], route[1], "name=x", "Cookie", a.admin, "Sec-Fetch-Site", "same-origin"); resp.StatusCode == http.StatusForbidden {
+		if resp := a.send(route[0], route[1], "name=x", "Cookie", a.admin, "Sec-Fetch-Site", "same-origin"); resp.status == http.StatusForbidden {
 			t.Errorf("%s of our own is refused", route[1])
 		}
 	}
@@ -201,8 +208,8 @@ func TestFormsOfOtherOrigins(t *testing.T) {
 // signedInBy reports whether a cookie signs somebody in.
 func (a *attacked) signedInBy(cookie string) bool {
 	a.tb.Helper()
-	resp, _ := a.send(http.MethodGet, "/console/cc/default/", "", "Cookie", cookie)
-	return resp.StatusCode == http.StatusOK
+	resp := a.send(http.MethodGet, "/console/cc/default/", "", "Cookie", cookie)
+	return resp.status == http.StatusOK
 }
 
 // TestForgedSessions lets nobody in by a session that this installation has not made as one: altered, sealed under other keys, made for another purpose,
@@ -311,13 +318,13 @@ func TestSessionFollowsItsKey(t *testing.T) {
 func TestSessionIsNotFixed(t *testing.T) {
 	a := attack(t, "http://hookswitch.example")
 	planted := a.admin
-	resp, _ := a.send(http.MethodPost, "/console/sign-in", "key="+a.key(1, hook.PermitDeliveries), "Cookie", planted)
-	own := resp.Cookies()
+	resp := a.send(http.MethodPost, "/console/sign-in", "key="+a.key(1, hook.PermitDeliveries), "Cookie", planted)
+	own := resp.cookies()
 	if len(own) != 1 || own[0].Name+"="+own[0].Value == planted {
 		t.Fatalf("signing in sets %v", own)
 	}
-	_, mine := a.send(http.MethodGet, "/console/cc/default/", "", "Cookie", own[0].Name+"="+own[0].Value)
-	_, theirs := a.send(http.MethodGet, "/console/cc/default/", "", "Cookie", planted)
+	mine := a.send(http.MethodGet, "/console/cc/default/", "", "Cookie", own[0].Name+"="+own[0].Value).body
+	theirs := a.send(http.MethodGet, "/console/cc/default/", "", "Cookie", planted).body
 	actor := regexp.MustCompile(`<span class="actor">([^<]*)<`)
 	if m, n := actor.FindStringSubmatch(mine), actor.FindStringSubmatch(theirs); m == nil || n == nil || m[1] == n[1] {
 		t.Errorf("signed in as %q and %q", m, n)
@@ -328,24 +335,24 @@ func TestSessionIsNotFixed(t *testing.T) {
 // spelt.
 func TestStaticFiles(t *testing.T) {
 	a := attack(t, "http://hookswitch.example")
-	_, page := a.send(http.MethodGet, "/console/sign-in", "")
+	page := a.send(http.MethodGet, "/console/sign-in", "").body
 	kinds := map[string]string{
 		"console.css": "text/css; charset=utf-8",
 		"console.js":  "text/javascript; charset=utf-8", // RFC 9239, section 6
 		"icon.svg":    "image/svg+xml",
 	}
 	for _, m := range regexp.MustCompile(`"(/console/static/([a-z.]+)\?v=[0-9a-f]{16})"`).FindAllStringSubmatch(page, -1) {
-		resp, body := a.send(http.MethodGet, m[1], "")
-		if got := resp.Header.Get("Content-Type"); got != kinds[m[2]] || resp.StatusCode != http.StatusOK || body == "" {
-			t.Errorf("%s answers %d as %q, want %q", m[1], resp.StatusCode, got, kinds[m[2]])
+		resp := a.send(http.MethodGet, m[1], "")
+		if got := resp.header.Get("Content-Type"); got != kinds[m[2]] || resp.status != http.StatusOK || resp.body == "" {
+			t.Errorf("%s answers %d as %q, want %q", m[1], resp.status, got, kinds[m[2]])
 		}
 		// RFC 9111, section 5.2.2; RFC 8246, section 2
-		if got := resp.Header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
+		if got := resp.header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
 			t.Errorf("%s may be kept: %q", m[1], got)
 		}
-		again, _ := a.send(http.MethodGet, m[1], "", "If-None-Match", resp.Header.Get("ETag"))
-		if again.StatusCode != http.StatusNotModified {
-			t.Errorf("%s is sent again: %d", m[1], again.StatusCode)
+		again := a.send(http.MethodGet, m[1], "", "If-None-Match", resp.header.Get("ETag"))
+		if again.status != http.StatusNotModified {
+			t.Errorf("%s is sent again: %d", m[1], again.status)
 		}
 		delete(kinds, m[2])
 	}
@@ -357,11 +364,54 @@ func TestStaticFiles(t *testing.T) {
 		"/console/static/%2e%2e%2fserver.go", "/console/static/..%5cserver.go", "/console/static/console.css%00", "/console/static//console.css", "/console/static/CONSOLE.CSS",
 		"/console/static/console.css/", "/console/static/./console.css/..", "/console/templates/layout.html", "/console/%2e%2e/v1/keys",
 	} {
-		resp, body := a.send(http.MethodGet, path, "", "Cookie", a.admin)
-		moved := slices.Contains([]int{http.StatusMovedPermanently, http.StatusTemporaryRedirect}, resp.StatusCode) && strings.HasPrefix(resp.Header.Get("Location"), "/") &&
-			!strings.HasPrefix(resp.Header.Get("Location"), "//")
-		if resp.StatusCode != http.StatusNotFound && !moved || strings.Contains(body, "package console") {
-			t.Errorf("%s answers %d to %q", path, resp.StatusCode, resp.Header.Get("Location"))
+		resp := a.send(http.MethodGet, path, "", "Cookie", a.admin)
+		moved := slices.Contains([]int{http.StatusMovedPermanently, http.StatusTemporaryRedirect}, resp.status) && strings.HasPrefix(resp.location, "/") &&
+			!strings.HasPrefix(resp.location, "//")
+		if resp.status != http.StatusNotFound && !moved || strings.Contains(resp.body, "package console") {
+			t.Errorf("%s answers %d to %q", path, resp.status, resp.location)
 		}
+	}
+}
+
+// TestLivePageEndsWithItsSession shows that a page which is kept up to date shows nothing more once its key was disabled.
+func TestLivePageEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	h := open(t, storetest.Open(t).Store)
+	b := h.signedIn(1)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url+"/console/cc/default/", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	resp, err := b.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	next := func() string {
+		for lines.Scan() {
+			if event, ok := strings.CutPrefix(lines.Text(), "event: "); ok {
+				return event
+			}
+		}
+		return ""
+	}
+	if got := next(); got != "live" {
+		t.Fatalf("the first event is %q", got)
+	}
+	keys, _, err := h.store.Keys(1, store.Page{Limit: 10})
+	if err != nil || len(keys) != 1 {
+		t.Fatalf("keys %v, %v", keys, err)
+	}
+	_, err = h.store.ChangeKey(t.Context(), time.Now(), store.KeyScope{Center: 1}, keys[0].ID, nil, func(k *hook.Key) error { k.Enabled = false; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := next(); got != "gone" {
+		t.Errorf("after the key was disabled the next event is %q", got)
+	}
+	if got := next(); got != "" || lines.Err() != nil {
+		t.Errorf("then comes %q, %v", got, lines.Err())
 	}
 }

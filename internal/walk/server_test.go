@@ -53,7 +53,7 @@ type server struct {
 	client *http.Client
 }
 
-func serve(t *testing.T, engine, database string) *server {
+func serve(t *testing.T, engine, database string, flags ...string) *server {
 	t.Helper()
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -62,9 +62,9 @@ func serve(t *testing.T, engine, database string) *server {
 	go func() {
 		defer w.Close()
 		ended <- cli.Run(ctx, cli.System{
-			Args: []string{
+			Args: append([]string{
 				"serve", "--listen", "127.0.0.1:0", "--database", database, "--allow-private-targets", "127.0.0.0/8", "--log-format", "json",
-			},
+			}, flags...),
 			Env: func(name string) (string, bool) {
 				value, ok := variables[name]
 				return value, ok
