@@ -70,7 +70,9 @@ func acceptAndRecord(b *testing.B, database string) {
 	wg.Go(func() { _ = s.Run(ctx) }) // it returns no error
 	settings := hook.DefaultSettings()
 	settings.URL = "https://receiver.example/"
-	if _, err := s.CreateWebhook(ctx, time.Now(), &hook.Webhook{ContactCenter: 1, Settings: settings, Enabled: true}, nil); err != nil {
+	if _, err := s.CreateWebhook(ctx, time.Now(), &hook.Webhook{
+		ContactCenter: 1, Settings: settings, Enabled: true, Secrets: hook.Secrets{Current: hook.NewSecret("the secret of the benchmark")},
+	}, nil); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
