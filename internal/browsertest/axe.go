@@ -30,6 +30,9 @@ type violation struct {
 // Axe runs axe-core on the page as it is, and fails the test for each violation whose impact is serious or critical.
 func (p *Page) Axe() {
 	p.t.Helper()
+	if p.still {
+		p.t.Fatalf("run axe-core: scripts are forbidden in this tab")
+	}
 	violations, err := p.axe()
 	if err != nil {
 		p.t.Fatalf("run axe-core: %v", err)

@@ -29,6 +29,8 @@ type Page struct {
 	watch *watch
 	look  Look
 	limit time.Duration // of each action and each wait
+	// still is whether scripts are forbidden.
+	still bool
 }
 
 // Open opens an empty tab for the pages of the server at base ("http://127.0.0.1:8080"), in the look [Light]. It is closed when
@@ -71,12 +73,13 @@ func (p *Page) Reload() {
 	}
 }
 
-// WithoutScript makes the pages that are opened from now on run no script of theirs.
+// WithoutScript makes the pages that are opened from now on run no script of theirs. [Page.Axe] is such a script.
 func (p *Page) WithoutScript() {
 	p.t.Helper()
 	if _, err := call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
 		p.t.Fatalf("forbid scripts: %v", err)
 	}
+	p.still = true
 }
 
 // Trust lets the page talk to another server ("http://localhost:8080"), too.

@@ -18,12 +18,14 @@ const (
 	pagesMax = 60
 )
 
-// signIn opens the console with a key, as a person does.
-func signIn(p *browsertest.Page) {
+// signIn opens the console with the admin key, as a person does.
+func signIn(p *browsertest.Page) { signInWith(p, adminKey) }
+
+func signInWith(p *browsertest.Page, key string) {
 	p.Go(home)
-	p.Fill("API key", adminKey)
+	p.Fill("API key", key)
 	p.Follow("button", "Sign in")
-	p.AwaitText("Overview")
+	p.AwaitText("Sign out")
 }
 
 // links is whatever of a page leads to a page of the console: links, and forms that only ask. (A field may be called action.)
