@@ -15,6 +15,7 @@ import (
 const form = `<form method="post" action="/form"><p><label for="n">Name</label> <input id="n" name="name" value="before"></p>
 <p><label for="c">Colour</label> <select id="c" name="colour"><option value="r">Red</option><option value="g">Green</option></select></p>
 <p><label for="d">Day</label> <input id="d" name="day" type="date"></p>
+<p><label for="t">Time</label> <input id="t" name="time" type="datetime-local" step="1"></p>
 <p><button>Send</button> <button type="button" id="later">Later</button></p></form><p id="out"></p><p><a href="/other">Other page</a></p>`
 
 // A form is filled, chosen in and sent, with and without a script, and the next page is there when Follow returns.
@@ -44,6 +45,7 @@ func TestPageActsAsAPersonDoes(t *testing.T) {
 			p.Fill("Name", "Zoë & co")
 			p.Choose("Colour", "Green")
 			p.Fill("Day", "2026-10-31")
+			p.Fill("Time", "2026-10-31T10:00:00") // which the browser shortens
 			if got := p.Follow("button", "Send"); got != 200 {
 				t.Errorf("got status %d", got)
 			}
@@ -97,7 +99,7 @@ func TestPageReportsFaults(t *testing.T) {
 		"too wide for a phone":       {html: strings.Replace(good, "<h1>", `<h1 class="wide">`, 1), act: func(p *Page) { p.Inspect("") }, want: []string{"does not fit into the window of the look narrow"}},
 		"no skip link":               {html: strings.Replace(good, "#main", "#mein", 1), act: func(p *Page) { p.Keyboard() }, want: []string{"the first stop is no link into the main part"}},
 		"an unseen focus":            {html: strings.Replace(good, "<button>", `<button class="blind">`, 1), act: func(p *Page) { p.Keyboard() }, want: []string{"one does not see that the focus is on <button"}},
-		"a trap":                     {html: good, script: `document.getElementById("d").addEventListener("keydown", e => { e.preventDefault(); document.getElementById("n").focus() })`, act: func(p *Page) { p.Keyboard() }, want: []string{"Tab does not reach <button>Send", "Tab does not reach <button type", "Tab does not reach <a href=\"/other"}},
+		"a trap":                     {html: good, script: `document.getElementById("t").addEventListener("keydown", e => { e.preventDefault(); document.getElementById("n").focus() })`, act: func(p *Page) { p.Keyboard() }, want: []string{"Tab does not reach <button>Send", "Tab does not reach <button type", "Tab does not reach <a href=\"/other"}},
 		"a field that has the focus": {html: strings.Replace(good, `id="n"`, `id="n" autofocus`, 1), act: func(p *Page) { p.Keyboard() }},
 		"hidden controls":            {html: strings.Replace(good, "<button>", `<button class="hidden">x</button><details><summary>More</summary><button>y</button></details><button disabled>z</button><button>`, 1), act: func(p *Page) { p.Keyboard() }},
 	}
