@@ -302,9 +302,9 @@ func (c *backlogCount) pending(ctx context.Context, webhook hook.WebhookNumber) 
 }
 
 // exhausted counts what has used up its attempts.
-func (c *backlogCount) exhausted(ctx context.Context, webhook hook.WebhookNumber) (all int64, err error) {
+func (c *backlogCount) exhausted(ctx context.Context, webhook hook.WebhookNumber) (all int64, _ error) {
 	for n, after := int64(c.step), int64(math.MinInt64); n == int64(c.step); all += n {
-		if err = c.read(ctx, countUsedUp, func(r row) error { return r(&n, &after) }, c.center, webhook, after, c.step); err != nil {
+		if err := c.read(ctx, countUsedUp, func(r row) error { return r(&n, &after) }, c.center, webhook, after, c.step); err != nil {
 			return 0, err
 		}
 	}
