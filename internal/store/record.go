@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -20,6 +21,9 @@ const (
 		WHERE center = $1 AND event = $2 AND webhook = $3 AND lease = $4 AND state + 0 = 1 AND followed = 0`
 	retryDelivery statement = `UPDATE deliveries SET due_at = $6, lease = 0, attempts = $5
 		WHERE center = $1 AND event = $2 AND webhook = $3 AND lease = $4 AND state + 0 = 1`
+	// lockDelivery takes the lock of one that is changed next. Where one statement would make all changes it does without: that takes
+	// them in its own order, which is that of the outcomes.
+	lockDelivery     statement = `SELECT lease FROM deliveries WHERE center = $1 AND event = $2 AND webhook = $3 {{for update}}`
 	unfollowDelivery statement = `UPDATE deliveries SET followed = 0
 		WHERE center = $1 AND event = $2 AND webhook = $3 AND lease = $4 AND state + 0 = 1`
 	freeFinished statement = `UPDATE deliveries SET state = 1, due_at = $4, waits_for = 0
@@ -46,6 +50,8 @@ type record struct {
 	recorded hook.Recorded
 	// held says which outcomes changed their delivery; followed which could not because a FINISHED follows it.
 	held, followed []bool
+	// order is that of the deliveries' keys.
+	order []int
 	// rest are the stages for what is not usual.
 	rest steps
 	// told are the outcomes that an operator is told of, if they changed their delivery. Where the task was asked what it shares with
@@ -90,12 +96,13 @@ func (r *record) stage(n int, b batch) (more bool) {
 			fail(b, errStale)
 		}
 		r.held, r.followed = make([]bool, len(r.outcomes)), make([]bool, len(r.outcomes))
-		for i := range r.outcomes {
+		r.lock(b)
+		for _, i := range r.order {
 			resolve(b, &r.outcomes[i], &r.held[i])
 		}
 		return true
 	case 1:
-		for i := range r.outcomes {
+		for _, i := range r.order {
 			if r.held[i] {
 				logAttempt(b, &r.outcomes[i])
 			} else {
@@ -112,6 +119,31 @@ func (r *record) stage(n int, b batch) (more bool) {
 		r.rest[n-2](b)
 	}
 	return n-1 < len(r.rest)
+}
+
+// lock brings the outcomes into the order of the deliveries' keys, in which lockStarted takes the locks of those of one event, too. Those that
+// are changed by several statements are locked before the first of them, or the statements would make an order of their own.
+func (r *record) lock(b batch) {
+	r.order = r.order[:0]
+	delivered := 0
+	for i := range r.outcomes {
+		r.order = append(r.order, i)
+		if r.outcomes[i].Attempt.Acknowledged() {
+			delivered++
+		}
+	}
+	slices.SortFunc(r.order, func(x, y int) int {
+		a, b := r.outcomes[x].Delivery, r.outcomes[y].Delivery
+		return cmp.Or(cmp.Compare(a.Event.Serial, b.Event.Serial), cmp.Compare(a.Webhook, b.Webhook))
+	})
+	if !r.notices.store.engine.traits().shared || delivered == 0 || delivered == len(r.outcomes) {
+		return
+	}
+	for _, i := range r.order {
+		d, e := r.outcomes[i].Delivery, r.outcomes[i].Delivery.Event
+		b.at(uint64(e.Serial))
+		b.query(lockDelivery, func(row) error { return nil }, e.ContactCenter, e.Serial, d.Webhook)
+	}
 }
 
 // resolve changes the delivery as the outcome says; held tells whether that was still the outcome's to do.
@@ -149,7 +181,7 @@ func (r *record) unfollow(b batch, i int) {
 }
 
 func (r *record) freeAll(b batch) {
-	for i := range r.outcomes {
+	for _, i := range r.order {
 		r.free(b, i)
 	}
 }
