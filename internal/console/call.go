@@ -18,6 +18,8 @@ type call struct {
 	// by is who asks, on routes that are not open, and center the contact centre that the page is about.
 	by     hook.Caller
 	center hook.ContactCenter
+	// nonce tells one look at a live page from another; it is empty until a page needs it.
+	nonce string
 }
 
 // ctx is the request's, with the actor for the audit log.
@@ -57,6 +59,12 @@ func (a answer) saying(text string) answer {
 // warning shows a text on the next page about something that was not done.
 func (a answer) warning(text string) answer {
 	a.flash = &flash{Text: text, Bad: true}
+	return a
+}
+
+// linking puts a link to a page of the console behind the text.
+func (a answer) linking(label, location string) answer {
+	a.flash.URL, a.flash.Label = location, label
 	return a
 }
 

@@ -5,20 +5,27 @@ import "html/template"
 // Views returns a page's view for each page, without anything in it: a template that does not fit it is a fault.
 func Views() map[string]any {
 	return map[string]any{
-		"events":       &eventsPage{},
-		"notices":      &noticesPage{},
+		"audit":        &auditPage{},
+		"deliveries":   &deliveriesPage{},
 		"delivery":     &deliveryPage{},
+		"events":       &eventsPage{},
 		"interaction":  &interactionPage{},
 		"interactions": &interactionsPage{},
-
-		"audit":    &auditPage{},
-		"key":      &keyPage{},
-		"keymade":  &keyPage{},
-		"keys":     &keysPage{},
-		"overview": &overviewPage{},
-		"problem":  &problemPage{},
-		"settings": &settingsPage{},
-		"signin":   &signInPage{},
+		"key":          &keyPage{},
+		"keymade":      &keyPage{},
+		"keys":         &keysPage{},
+		"notices":      &noticesPage{},
+		"overview":     &overviewPage{},
+		"problem":      &problemPage{},
+		"queue-action": &actionPage{},
+		"queue-new":    &newInteractionPage{},
+		"queues":       &queuesPage{},
+		"replay":       &replayPage{},
+		"replay-new":   &replayForm{},
+		"replays":      &replaysPage{},
+		"selected":     &selectedPage{},
+		"settings":     &settingsPage{},
+		"signin":       &signInPage{},
 	}
 }
 

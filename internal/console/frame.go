@@ -109,6 +109,9 @@ func (f frame) Nav() (list []navItem) {
 	}{
 		{"Overview", "", ""},
 		{"Interactions", "interactions", hook.PermitInteractionsRead},
+		{"Queues", "queues", hook.PermitInteractionsRead},
+		{"Deliveries", "deliveries", hook.PermitDeliveries},
+		{"Replays", "replays", hook.PermitDeliveries},
 		{"Notices", "notices", hook.PermitWebhooks},
 		{"Live", "live", hook.PermitEventsRead},
 		{"Keys", "keys", hook.PermitAdmin},

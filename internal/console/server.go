@@ -130,6 +130,9 @@ func (s *Server) routes() {
 	s.handle("POST /console/cc/{center}/deliveries/{id}/replay", row{needs: hook.PermitDeliveries}, s.replayDelivery)
 	s.keyRoutes()
 	s.settingsRoutes()
+	s.queueRoutes()
+	s.deliveryRoutes()
+	s.replayRoutes()
 }
 
 // Handler answers everything below [Path], and redirects / to it.

@@ -44,6 +44,8 @@ type flash struct {
 	Text string
 	// Bad says that something was not done.
 	Bad bool
+	// URL is a page of the console where there is more about it, and Label what the link to it says; both may be empty.
+	URL, Label string
 	// At is when it was said: a browser may keep a cookie for too long.
 	At time.Time
 }

@@ -23,6 +23,7 @@ func exerciseSearches(t *testing.T, s *storetest.Opened, w *hook.Webhook, id hoo
 	filters := []func(*store.DeliveryFilter){
 		func(*store.DeliveryFilter) {},
 		func(f *store.DeliveryFilter) { f.State = hook.DeliveryPending },
+		func(f *store.DeliveryFilter) { f.State, f.Failing = hook.DeliveryPending, true },
 		func(f *store.DeliveryFilter) { f.State = hook.DeliveryExhausted },
 		func(f *store.DeliveryFilter) { f.State = hook.DeliveryDelivered },
 		func(f *store.DeliveryFilter) { f.State = hook.DeliveryHeld },
@@ -51,6 +52,10 @@ func exerciseSearches(t *testing.T, s *storetest.Opened, w *hook.Webhook, id hoo
 	for _, state := range []hook.DeliveryState{0, hook.DeliveryPending, hook.DeliveryExhausted, hook.DeliveryDelivered, hook.DeliveryHeld} {
 		busy.State = state
 		_, _, err := s.Deliveries(t.Context(), theCenter, busy, store.Page{})
+		must(t, err)
+	}
+	for _, newest := range []bool{false, true} {
+		_, err := s.OpenInteractions(t.Context(), theCenter, store.OpenFilter{Newest: newest, Limit: 1})
 		must(t, err)
 	}
 }
