@@ -132,7 +132,9 @@ func newAxis(unit string, lines []series) (show func(float64) string, a axis) {
 		}
 	}
 	if unit == delayUnit {
-		return func(v float64) string { return took(time.Duration(v * float64(time.Second))) }, delayAxis(low, high)
+		return func(v float64) string {
+			return strings.Replace(took(time.Duration(v*float64(time.Second))), ".00 ", " ", 1)
+		}, delayAxis(low, high)
 	}
 	ticks := niceTicks(high)
 	top := ticks[len(ticks)-1]

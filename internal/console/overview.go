@@ -23,18 +23,18 @@ const (
 
 // overviewSpan is how far back the charts go.
 type overviewSpan struct {
-	// Name is its name in the URL, and Text what people read.
-	Name, Text   string
-	length, step time.Duration
+	// Name is its name in the URL, Label that of its link, and Text what stands behind "the last".
+	Name, Label, Text string
+	length, step      time.Duration
 }
 
 // overviewSpans are those that can be chosen; the first one is shown where nobody chooses.
 func overviewSpans() []overviewSpan {
 	return []overviewSpan{
-		{"15m", "15 minutes", 15 * time.Minute, store.ActivityStep},
-		{"1h", "hour", time.Hour, 30 * time.Second},
-		{"6h", "6 hours", 6 * time.Hour, 3 * time.Minute},
-		{"24h", "24 hours", 24 * time.Hour, 10 * time.Minute},
+		{"15m", "15 minutes", "15 minutes", 15 * time.Minute, store.ActivityStep},
+		{"1h", "1 hour", "hour", time.Hour, 30 * time.Second},
+		{"6h", "6 hours", "6 hours", 6 * time.Hour, 3 * time.Minute},
+		{"24h", "24 hours", "24 hours", 24 * time.Hour, 10 * time.Minute},
 	}
 }
 

@@ -150,8 +150,10 @@ func judge(s *situation) verdict {
 	case s.backlog.CountedAt.IsZero():
 		return verdict{"info", "What waits is being counted…", "No webhook fails."}
 	case open.Pending > 0 && s.failed > 0:
-		return verdict{"warn", "Almost: " + deliveries(open.Pending) + " " + areOf(open.Pending) + " on the way or wait for another attempt.",
-			count(s.failed) + " attempts failed in the last " + s.spanWords + "."}
+		return verdict{
+			"warn", "Almost: " + deliveries(open.Pending) + " " + areOf(open.Pending) + " on the way or wait for another attempt.",
+			count(s.failed) + " attempts failed in the last " + s.spanWords + ".",
+		}
 	case open.Pending > 0:
 		return verdict{"good", "Everything is delivered in time.", deliveries(open.Pending) + " " + areOf(open.Pending) + " on the way."}
 	default:
