@@ -1,6 +1,8 @@
 package console
 
 import (
+	"cmp"
+	"fmt"
 	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
@@ -197,14 +199,15 @@ func (p *overviewPage) readFailures(c *call) error {
 
 // failureText says what came of an attempt, in a line.
 func failureText(a *hook.Attempt) string {
-	text := a.Failure.String()
-	if a.Status != 0 {
-		text = "status " + count(a.Status)
+	text := cmp.Or(a.Error, a.Failure.String())
+	switch {
+	case a.Status == 0:
+		return text
+	case a.Error == "":
+		return fmt.Sprintf("status %d", a.Status)
+	default:
+		return fmt.Sprintf("status %d: %s", a.Status, text)
 	}
-	if a.Error != "" {
-		text += ": " + a.Error
-	}
-	return text
 }
 
 // Judges reports whether who looks may know what is delivered.
