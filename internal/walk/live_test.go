@@ -16,12 +16,12 @@ func TestLiveOverview(t *testing.T) {
 		signIn(p)
 		browsertest.Eval[bool](p, `globalThis.same = true`)
 		p.AwaitText("Live")
-		const accepted = `Array.from(document.querySelectorAll("[data-live] dt")).find(e => e.textContent.startsWith("Accepted"))?.nextElementSibling.textContent.trim()`
+		const accepted = `Array.from(document.querySelectorAll("[data-live] dt")).find(e => e.textContent.startsWith("Accepted"))?.nextElementSibling.querySelector("small").textContent.trim()`
 		for n := range 2 {
-			p.Await(fmt.Sprintf(`%s.startsWith("%d")`, accepted, n))
+			p.Await(fmt.Sprintf(`%s.startsWith("%d in the last")`, accepted, n))
 			s.chat("support")
 		}
-		p.Await(accepted + `.startsWith("2")`)
+		p.Await(accepted + `.startsWith("2 in the last")`)
 		if !browsertest.Eval[bool](p, `Boolean(globalThis.same)`) {
 			t.Error("the page was loaded again")
 		}
