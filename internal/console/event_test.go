@@ -224,3 +224,27 @@ func TestLiveStreamEndsWithItsKey(t *testing.T) {
 		t.Errorf("the stream goes on with %+v", m)
 	}
 }
+
+// TestLiveStreamLeavesOut shows that a page which is far behind goes on at the end, and is told that something was left out.
+func TestLiveStreamLeavesOut(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, storetest.Open(t))
+	b := s.signedIn(0)
+	path := linkIn(t, b.get(livePath+"?media=chat"), streamOf) // from the beginning
+	const before = 5_600
+	for range before / 700 {
+		s.floods(700)
+	}
+	next := b.listens(t, path, "")
+	rows, m := 0, message{}
+	for m = next(); m.event == "rows"; m = next() {
+		rows += len(shown(m.data))
+	}
+	if m.event != "skipped" || rows != 5_000 {
+		t.Fatalf("after %d rows comes %+v", rows, m)
+	}
+	want := newestFirst(s.begins(interaction.MediaChat, "support", 1))
+	if m = next(); fmt.Sprint(shown(m.data)) != fmt.Sprint(want) {
+		t.Errorf("it goes on with %v, want %v", shown(m.data), want)
+	}
+}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"net/http"
 	"time"
@@ -15,6 +16,8 @@ const (
 	eventReadsMax = 4
 	// eventsEvery bounds how often a live page of events looks for more: commits are many.
 	eventsEvery = 250 * time.Millisecond
+	// eventsCatchUp is its rest while there is more already: what one browser is sent keeps no processor busy.
+	eventsCatchUp = 50 * time.Millisecond
 	// eventsBehindMax is how many events a live page sends without having reached the end; it then goes on there, and says so.
 	eventsBehindMax = 5_000
 )
@@ -41,10 +44,7 @@ func (s *Server) streamEvents(c *call) (answer, error) {
 		return answer{}, &hook.InvalidError{Fields: []hook.FieldError{{Field: "filter", Message: "is not one of this page"}}}
 	}
 	r := rowEvents()
-	st := &eventStream{live: live{call: c, row: &r}, asked: c.r, filter: filter, cursor: c.r.FormValue("after")}
-	if last := c.r.Header.Get("Last-Event-ID"); last != "" {
-		st.cursor = last
-	}
+	st := &eventStream{live: live{call: c, row: &r}, asked: c.r, filter: filter, cursor: cmp.Or(c.r.Header.Get("Last-Event-ID"), c.r.FormValue("after"), store.EventsLatest)}
 	// A wrong cursor is told before the stream begins.
 	if _, _, err := s.options.Store.Events(c.ctx(), c.center.Number, st.cursor, 1); errors.Is(err, hook.ErrBadID) {
 		return answer{}, &hook.InvalidError{Fields: []hook.FieldError{{Field: "after", Message: "is not a cursor of events"}}}
@@ -75,26 +75,26 @@ func (st *eventStream) run() {
 		if !ok {
 			return
 		}
-		pause := time.NewTimer(eventsEvery)
-		silence := time.NewTimer(liveSilenceMax)
 		if more {
-			silence.Reset(0)
+			if !st.rest(over.C, nil, eventsCatchUp) {
+				return
+			}
+			continue
 		}
-		ok = st.wait(over.C, arrived, silence.C) && st.wait(over.C, nil, pause.C)
-		pause.Stop()
-		silence.Stop()
-		if !ok {
+		if looked := time.Now(); !st.rest(over.C, arrived, liveSilenceMax) || !st.rest(over.C, nil, eventsEvery-time.Since(looked)) {
 			return
 		}
 	}
 }
 
-// wait waits for one of two things, and reports whether the stream goes on.
-func (st *eventStream) wait(over <-chan time.Time, arrived <-chan struct{}, timer <-chan time.Time) bool {
+// rest waits until something has arrived, or for a time, and reports whether the stream goes on.
+func (st *eventStream) rest(over <-chan time.Time, arrived <-chan struct{}, most time.Duration) bool {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
 	select {
 	case <-arrived:
 		return true
-	case <-timer:
+	case <-timer.C:
 		return true
 	case <-over:
 	case <-st.ctx().Done():
@@ -119,28 +119,46 @@ func (st *eventStream) send() (more, ok bool) {
 		st.behind = 0
 		return false, st.now.Sub(st.sentAt) < liveSilenceMax || st.write(": still here\n\n")
 	}
-	page := &eventsPage{frame: st.frame("Live")}
+	rows, err := st.rows(found)
+	if err != nil {
+		st.server.options.Log.Error("a page of the console cannot be kept up to date", "page", "events", "error", err)
+		return false, false
+	}
+	text := "id: " + st.cursor + "\n" + rows + "\n"
+	if more = len(found) == store.PageLimitMax; !more {
+		st.behind = 0
+	} else if st.behind += len(found); st.behind >= eventsBehindMax {
+		text += st.skip()
+	}
+	return more, st.write(text)
+}
+
+// rows makes a message of those events that are wanted, newest first; where none is, the message is the cursor alone.
+func (st *eventStream) rows(found []store.EventRecord) (string, error) {
+	page := &eventsPage{}
 	for i := len(found) - 1; i >= 0; i-- {
 		if st.filter.wants(&found[i]) {
 			page.Rows = append(page.Rows, st.eventRow(&found[i]))
 		}
 	}
-	text := "id: " + st.cursor + "\n"
-	if len(page.Rows) > 0 {
-		var rows bytes.Buffer
-		if err := st.server.templates.part(&rows, "events", "rows", page); err != nil {
-			st.server.options.Log.Error("a page of the console cannot be kept up to date", "page", "events", "error", err)
-			return false, false
-		}
-		text += "event: rows\ndata: " + oneLine(rows.String()) + "\n"
+	if len(page.Rows) == 0 {
+		return "", nil
 	}
-	if more = len(found) == store.PageLimitMax; !more {
-		st.behind = 0
-	} else if st.behind += len(found); st.behind >= eventsBehindMax {
-		st.behind, st.cursor = 0, store.EventsLatest
-		text += "\nevent: skipped\ndata:\n"
+	var rows bytes.Buffer
+	if err := st.server.templates.part(&rows, "events", "rows", page); err != nil {
+		return "", err
 	}
-	return more, st.write(text + "\n")
+	return "event: rows\ndata: " + oneLine(rows.String()) + "\n", nil
+}
+
+// skip goes on at the end, and makes the message that says so. Where the end cannot be found now, it is looked for after the next page.
+func (st *eventStream) skip() string {
+	end, err := st.server.options.Store.EventsBack(st.ctx(), st.center.Number, 0)
+	if err != nil {
+		return ""
+	}
+	st.behind, st.cursor = 0, end
+	return "id: " + end + "\nevent: skipped\ndata:\n\n"
 }
 
 // read reads the events after the cursor, and moves it.

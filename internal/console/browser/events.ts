@@ -83,8 +83,14 @@ export function showingEvents(page: Document): void {
       last = message.lastEventId;
       take(message.data);
     });
-    source.addEventListener("skipped", () => {
+    source.addEventListener("skipped", (e) => {
+      last = (e as MessageEvent<string>).lastEventId;
       problem = "More happens than can be shown: some events were left out.";
+      say();
+      problem = "";
+    });
+    source.addEventListener("stale", () => {
+      problem = "The server cannot say what is new; it is asked again.";
       say();
       problem = "";
     });
