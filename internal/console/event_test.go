@@ -228,7 +228,7 @@ func TestLiveStreamEndsWithItsKey(t *testing.T) {
 // TestLiveStreamLeavesOut shows that a page which is far behind goes on at the end, and is told that something was left out.
 func TestLiveStreamLeavesOut(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, storetest.Open(t))
+	s := newStage(t, storetest.Open(t))
 	b := s.signedIn(0)
 	path := linkIn(t, b.get(livePath+"?media=chat"), streamOf) // from the beginning
 	const before = 5_600

@@ -100,18 +100,3 @@ func (s *scene) state(id hook.DeliveryID) hook.DeliveryState {
 	}
 	return d.State
 }
-
-// floods creates many chats at once.
-func (s *scene) floods(count int) {
-	s.tb.Helper()
-	changes := make([]hook.Change, count)
-	for i := range changes {
-		id := hook.InteractionID{UUID: sceneUUID()}
-		changes[i] = hook.Change{Op: hook.OpCreate, ID: id, Draft: &hook.Draft{
-			ID: id, SessionID: hook.SessionID{UUID: sceneUUID()}, Media: interaction.MediaChat, Subtype: interaction.SubtypeInboundNew, Queue: "flood",
-		}}
-	}
-	if _, err := s.opened.AcceptChanges(s.tb.Context(), s.center, time.Now(), changes, nil); err != nil {
-		s.tb.Fatal(err)
-	}
-}

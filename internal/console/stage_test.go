@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"crypto/rand"
 	"testing"
 	"time"
@@ -110,6 +111,8 @@ func (s *stage) readable(count int) {
 	s.tb.Helper()
 	watch := s.opened.WatchEvents(s.center)
 	defer watch.Close()
+	over, cancel := context.WithTimeout(s.tb.Context(), time.Minute)
+	defer cancel()
 	for n, cursor := 0, ""; ; {
 		arrived := watch.Arrived()
 		found, next, err := s.opened.Events(s.tb.Context(), s.center, cursor, store.PageLimitMax)
@@ -119,8 +122,28 @@ func (s *stage) readable(count int) {
 		if n, cursor = n+len(found), next; n >= count {
 			return
 		}
-		if len(found) == 0 {
-			<-arrived
+		if len(found) > 0 {
+			continue
 		}
+		select {
+		case <-arrived:
+		case <-over.Done():
+			s.tb.Fatalf("%d of %d events can be read", n, count)
+		}
+	}
+}
+
+// floods creates many chats at once.
+func (s *stage) floods(count int) {
+	s.tb.Helper()
+	changes := make([]hook.Change, count)
+	for i := range changes {
+		id := hook.InteractionID{UUID: stageUUID()}
+		changes[i] = hook.Change{Op: hook.OpCreate, ID: id, Draft: &hook.Draft{
+			ID: id, SessionID: hook.SessionID{UUID: stageUUID()}, Media: interaction.MediaChat, Subtype: interaction.SubtypeInboundNew, Queue: "flood",
+		}}
+	}
+	if _, err := s.opened.AcceptChanges(s.tb.Context(), s.center, time.Now(), changes, nil); err != nil {
+		s.tb.Fatal(err)
 	}
 }

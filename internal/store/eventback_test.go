@@ -19,6 +19,7 @@ func TestEventsBack(t *testing.T) {
 			ids[i] = newInteraction()
 			change(t, s, now.Add(time.Duration(i)*time.Second), create(ids[i], "q"))
 		}
+		events(t, s, theCenter) // which waits until all can be read
 		for n, want := range map[int][]hook.InteractionID{0: {}, 2: ids[3:], 5: ids, 6: ids, 1_000: ids} {
 			cursor, err := s.EventsBack(t.Context(), theCenter, n)
 			must(t, err)
