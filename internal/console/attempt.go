@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,6 +33,8 @@ type attemptView struct {
 	Event   interaction.Event
 	To      receiver
 	Request *requestView
+	// Explained is whether a newer attempt of the same delivery failed in the same way, so that the cause is told there.
+	Explained bool
 }
 
 // requestView is the request of an attempt.
@@ -158,6 +161,7 @@ func (c *call) attempts(d *store.Delivery, e *hook.Event, most int) (list []*att
 		if v.Request, err = c.request(w, e, &v.Attempt); err != nil {
 			return nil, err
 		}
+		v.Explained = slices.ContainsFunc(list, func(o *attemptView) bool { return o.Failure == v.Failure && o.Status == v.Status })
 		list = append(list, v)
 	}
 	return list, nil
