@@ -120,12 +120,16 @@ func (a *attemptView) Segments() []segment {
 	if t.FirstByte > 0 {
 		wait, read = max(t.FirstByte-made, 0), max(a.Duration-t.FirstByte, 0)
 	}
+	rest := "waiting"
+	if t.FirstByte == 0 && a.Failure != hook.FailureTimeout { // nothing was waited for: the connection was not made, or broke
+		rest = "the rest"
+	}
 	var list []segment
 	at, all := 0.0, float64(max(made+wait+read, 1))
 	for _, part := range [...]struct {
 		name, class string
 		took        time.Duration
-	}{{"DNS", "dns", t.DNS}, {"connect", "connect", t.Connect}, {"TLS", "tls", t.TLS}, {"waiting", "wait", wait}, {"reading", "read", read}} {
+	}{{"DNS", "dns", t.DNS}, {"connect", "connect", t.Connect}, {"TLS", "tls", t.TLS}, {rest, "wait", wait}, {"reading", "read", read}} {
 		if part.took <= 0 {
 			continue
 		}

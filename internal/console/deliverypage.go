@@ -63,7 +63,7 @@ func (s *Server) showDelivery(c *call) (answer, error) {
 	}
 	page.MayReplay = page.Delivery.Resolved() && page.Payload.Bytes > 0 && w != nil && !w.Deleted()
 	if w != nil && !page.Delivery.Resolved() {
-		page.Plan = planOf(d, &w.Settings.Retry)
+		page.Plan = planOf(d, &w.Settings.Retry, c.now)
 	}
 	if page.Attempts, err = c.attempts(d, e, attemptsShownMax); err != nil {
 		return answer{}, err
@@ -112,25 +112,32 @@ func (s *Server) replayDelivery(c *call) (answer, error) {
 // planned is one attempt that is still to come.
 type planned struct {
 	Number int
-	At     time.Time
-	// Wait is what comes before it; empty for the first, whose time is known.
+	// At is when it goes out, or the zero time where nobody knows.
+	At time.Time
+	// Wait is what comes before it; empty for the first.
 	Wait string
 }
 
 // planOf returns the attempts that a delivery has left, each with its wait if all before it fail. The jitter and what a receiver asks for
-// by Retry-After are not in it.
-func planOf(d *store.Delivery, r *hook.Retry) (list []planned) {
-	at := d.NextAttemptAt
-	if at.IsZero() || d.State != hook.DeliveryPending && d.State != hook.DeliveryHeld {
-		return nil
+// by Retry-After are not in it. When one that is held, waits or is being sent goes out is not known.
+func planOf(d *store.Delivery, r *hook.Retry, now time.Time) (list []planned) {
+	var at time.Time
+	if d.State == hook.DeliveryPending && !d.NextAttemptAt.IsZero() {
+		at = d.NextAttemptAt
+		if at.Before(now) {
+			at = now
+		}
 	}
 	for tried := d.AttemptsMade - d.Base; tried <= r.Attempts; tried++ {
-		p := planned{Number: d.Base + tried + 1, At: at}
+		p := planned{Number: d.Base + tried + 1}
 		if len(list) > 0 {
-			wait := r.Wait(tried, 0, 0.5)
-			at = at.Add(wait)
-			p.At, p.Wait = at, took(wait)
+			wait := r.Wait(tried, 0, 0.5) // in the middle of the jitter
+			p.Wait = took(wait)
+			if !at.IsZero() {
+				at = at.Add(wait)
+			}
 		}
+		p.At = at
 		list = append(list, p)
 	}
 	return list

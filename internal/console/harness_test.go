@@ -33,7 +33,7 @@ func open(tb testing.TB, s *store.Store, change ...func(*console.Options)) *hous
 	tb.Helper()
 	h := &house{tb: tb, store: s}
 	o := console.Options{
-		Store: s, Tester: scriptedTester{hook.Attempt{Number: 1, Status: 200, Duration: 12 * time.Millisecond, Events: 1}}, PublicURL: storetest.PublicURL, Version: "test",
+		Store: s, Tester: scriptedTester{hook.Attempt{Number: 1, Status: 200, Duration: 12 * time.Millisecond, Events: 1}}, Requests: scriptedRequests{}, PublicURL: storetest.PublicURL, Version: "test",
 		Key: func(_ *http.Request, text string) (hook.Caller, error) {
 			return s.FindCaller(hook.ProofOf(text), time.Now())
 		},
