@@ -29,10 +29,7 @@ func (c *call) delivery(d *store.Delivery) *deliveryView {
 	if d.WaitsFor != nil {
 		v.WaitsURL = c.url("deliveries", d.WaitsFor.String())
 	}
-	made := strconv.Itoa(d.AttemptsMade) + " attempts"
-	if d.AttemptsMade == 1 {
-		made = "1 attempt"
-	}
+	made := plural(d.AttemptsMade, "attempt")
 	switch d.State {
 	case hook.DeliveryDelivered:
 		v.Class, v.Means = "good", "The receiver acknowledged it after "+made+"."
@@ -59,7 +56,7 @@ func (v *deliveryView) pending(w *hook.Webhook, now time.Time) {
 	if tried := v.AttemptsMade - v.Base; tried > 0 {
 		v.Means = "It has failed " + times(tried) + " and is tried again."
 	} else if v.Base > 0 {
-		v.Means = "It was replayed after " + strconv.Itoa(v.Base) + " earlier attempts."
+		v.Means = "It was replayed after " + plural(v.Base, "earlier attempt") + "."
 	}
 	switch {
 	case v.NextAttemptAt.IsZero():
@@ -100,6 +97,14 @@ func times(n int) string {
 		return "once"
 	}
 	return strconv.Itoa(n) + " times"
+}
+
+// plural is a number of things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return strconv.Itoa(n) + " " + thing + "s"
 }
 
 // Resolved reports whether it is delivered or exhausted.

@@ -66,6 +66,14 @@ func (q interactionQuery) filtered() bool {
 	return q != interactionQuery{}
 }
 
+// interactionRoutes are the pages of interactions, and that of one delivery, which a timeline leads to.
+func (s *Server) interactionRoutes() {
+	s.handle("GET /console/cc/{center}/interactions", row{needs: hook.PermitInteractionsRead}, s.listInteractions)
+	s.handle("GET /console/cc/{center}/interactions/{id}", row{needs: hook.PermitInteractionsRead, live: deliveryEvery}, s.showInteraction)
+	s.handle("GET /console/cc/{center}/deliveries/{id}", row{needs: hook.PermitDeliveries, live: deliveryEvery}, s.showDelivery)
+	s.handle("POST /console/cc/{center}/deliveries/{id}/replay", row{needs: hook.PermitDeliveries}, s.replayDelivery)
+}
+
 // listInteractions shows interactions, newest first, or goes to what has the id that was asked for.
 func (s *Server) listInteractions(c *call) (answer, error) {
 	value := func(name string) string { return strings.TrimSpace(c.r.FormValue(name)) }

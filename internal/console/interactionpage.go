@@ -72,7 +72,7 @@ func (s *Server) showInteraction(c *call) (answer, error) {
 	}
 	page := &interactionPage{
 		frame: c.frame("Interaction"), I: i, SelfURI: i.SelfURI(s.options.PublicURL), SessionURL: c.url("interactions") + "?session=" + i.SessionID.String(),
-		Contact: indented(string(i.Content.Contact)), Timeline: lifeOf(i),
+		Contact: printable([]byte(indented(string(i.Content.Contact)))), Timeline: lifeOf(i),
 	}
 	for _, key := range slices.Sorted(maps.Keys(i.Content.UserData)) {
 		page.UserData = append(page.UserData, headerLine{key, i.Content.UserData[key]})

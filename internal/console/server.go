@@ -123,11 +123,8 @@ func (s *Server) routes() {
 
 	s.handle("GET /console/cc/{center}/live", row{needs: hook.PermitEventsRead}, s.showEvents)
 	s.handle("GET /console/cc/{center}/live/stream", rowEvents(), s.streamEvents)
-	s.handle("GET /console/cc/{center}/interactions", row{needs: hook.PermitInteractionsRead}, s.listInteractions)
-	s.handle("GET /console/cc/{center}/interactions/{id}", row{needs: hook.PermitInteractionsRead, live: deliveryEvery}, s.showInteraction)
 
-	s.handle("GET /console/cc/{center}/deliveries/{id}", row{needs: hook.PermitDeliveries, live: deliveryEvery}, s.showDelivery)
-	s.handle("POST /console/cc/{center}/deliveries/{id}/replay", row{needs: hook.PermitDeliveries}, s.replayDelivery)
+	s.interactionRoutes()
 	s.keyRoutes()
 	s.settingsRoutes()
 	s.queueRoutes()
