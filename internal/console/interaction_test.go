@@ -190,7 +190,7 @@ func TestWrongFiltersAreSaid(t *testing.T) {
 		"within=1y":                                   "no such quick choice",
 		"cursor=%22%3E%3Cx":                           "not where a list of interactions goes on",
 		"queue=" + strings.Repeat("q", 300):           "No queue has so long a name",
-		"q=" + url.QueryEscape(hostileTail):               "This is not an id",
+		"q=" + url.QueryEscape(hostileTail):           "This is not an id",
 		"q=00000000-0000-4000-8000-000000000000":      "No interaction or session of this contact centre, no delivery and no webhook has this id",
 		"from=2026-11-23T09:00%00":                    "This is not a time",
 		"q=+%09" + "0190a1b2-0000-7000-8000-00000000": "This is not an id",
@@ -321,7 +321,7 @@ func TestInteractionEscapesEverything(t *testing.T) {
 		b.lacks(a, "<img", "<script>alert", "\x00")
 	}
 	a := b.get(interactionsPath + "/" + i.ID.String())
-	if strings.Contains(a.body[strings.Index(a.body, "Timeline"):], "\u202e") {
+	if strings.Contains(a.body, "\u202e") {
 		t.Error("a receiver turns the direction of the page")
 	}
 }

@@ -11,8 +11,8 @@ import (
 // find returns the page of what has an id: an interaction, a session, a delivery or a webhook. What the caller may not see is not found.
 // Where nothing is, problem says what was looked for.
 func (c *call) find(text string) (location, problem string, err error) {
-	id, err := hook.ParseUUID(text)
-	if err != nil {
+	id, ok := parseID(text)
+	if !ok {
 		return "", "This is not an id. Ids have the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx; what is searched for is an interaction, a session or a delivery. A queue has a field of its own.", nil
 	}
 	for _, look := range [...]func(hook.UUID) (string, error){c.findInteraction, c.findSession, c.findDelivery, c.findWebhook} {
@@ -22,6 +22,12 @@ func (c *call) find(text string) (location, problem string, err error) {
 		}
 	}
 	return "", "No interaction or session of this contact centre" + c.alsoFound() + " has this id: it is mistyped, is of another contact centre, or its retention has ended. An operation id or a trace id cannot be searched for.", nil
+}
+
+// parseID reads an id.
+func parseID(text string) (id hook.UUID, ok bool) {
+	id, err := hook.ParseUUID(text)
+	return id, err == nil
 }
 
 // alsoFound names what else is searched for with the caller's permissions.
