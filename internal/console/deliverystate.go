@@ -34,12 +34,12 @@ func (c *call) delivery(d *store.Delivery) *deliveryView {
 	case hook.DeliveryDelivered:
 		v.Class, v.Means = "good", "The receiver acknowledged it after "+made+"."
 	case hook.DeliveryExhausted:
-		v.Class, v.Means, v.Next = "bad", "It was given up after "+made+": the retry schedule has no more.", "Nothing by itself. Mend the cause that its last attempt names, and replay it."
+		v.Class, v.Means, v.Next = "bad", "It was given up after "+made+": the retry schedule has no more.", "Nothing more happens by itself: mend the cause that its last attempt names, and replay it."
 	case hook.DeliveryWaiting:
 		v.Class, v.Word, v.Means, v.Next = "info", "waiting", "This FINISHED must not overtake the STARTED of its interaction.", "It goes out once the delivery of that STARTED is delivered or exhausted."
 	case hook.DeliveryHeld:
 		v.Class = "warn"
-		v.Means, v.Next, v.NextAt = held(w)
+		v.Means, v.Next, v.NextAt = held(w, c.now)
 	case hook.DeliveryPending:
 		v.Class = "info"
 		v.pending(w, c.now)
@@ -71,7 +71,7 @@ func (v *deliveryView) pending(w *hook.Webhook, now time.Time) {
 }
 
 // held says why a delivery is held back and until when.
-func held(w *hook.Webhook) (means, next string, at time.Time) {
+func held(w *hook.Webhook, now time.Time) (means, next string, at time.Time) {
 	switch {
 	case w == nil:
 		return "Its webhook sends nothing now.", "", at
@@ -84,8 +84,12 @@ func held(w *hook.Webhook) (means, next string, at time.Time) {
 	case !w.Enabled:
 		return "Its webhook is disabled.", "It is sent when somebody enables the webhook.", at
 	case w.Circuit.Open():
-		return "The circuit of its webhook is open since " + clock(w.Circuit.Since) + ": the receiver failed too often, and is left alone but for single probes.",
-			"Everything that is held goes out once a probe succeeds. The next probe goes out", w.Circuit.ProbeAt
+		means = "The circuit of its webhook is open since " + clock(w.Circuit.Since) + ": the receiver failed too often, and is left alone but for single probes."
+		next = "Everything that is held goes out once a probe succeeds. "
+		if !w.Circuit.ProbeAt.After(now) {
+			return means, next + "A probe is due now.", at
+		}
+		return means, next + "The next probe goes out", w.Circuit.ProbeAt
 	default: // it was held when it was read
 		return "Its webhook works again.", "It goes out now.", at
 	}
