@@ -69,7 +69,7 @@ func law() []house {
 			},
 		},
 		{folder: "internal/gate", own: []string{"internal/hook"}, others: []string{"github.com/prometheus/client_golang"}},
-		{folder: "internal/console", own: []string{"internal/store", "internal/hook", "interaction"}},
+		{folder: "internal/console", own: []string{"internal/store", "internal/hook", "interaction", "signature"}},
 		{
 			folder: "internal/config",
 			own:    []string{"internal/hook"},

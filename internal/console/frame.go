@@ -112,6 +112,7 @@ func (f frame) Nav() (list []navItem) {
 		{"Queues", "queues", hook.PermitInteractionsRead},
 		{"Deliveries", "deliveries", hook.PermitDeliveries},
 		{"Replays", "replays", hook.PermitDeliveries},
+		{"Webhooks", "webhooks", hook.PermitWebhooks},
 		{"Notices", "notices", hook.PermitWebhooks},
 		{"Live", "live", hook.PermitEventsRead},
 		{"Keys", "keys", hook.PermitAdmin},

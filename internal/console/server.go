@@ -69,6 +69,8 @@ type Server struct {
 	elsewhere chan struct{}
 	// troubleAt is when a failed sign-in was logged last, in milliseconds of Unix time.
 	troubleAt atomic.Int64
+	// tests has one entry for each test of a webhook that is under way.
+	tests chan struct{}
 	// draining is closed when live pages must end.
 	draining chan struct{}
 	once     sync.Once
@@ -88,7 +90,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		options: o, mux: http.NewServeMux(), pages: make(chan struct{}, pagesMax), live: make(chan struct{}, liveMax),
 		reads: make(chan struct{}, eventReadsMax),
-		elsewhere: make(chan struct{}, signInsMax), draining: make(chan struct{}),
+		elsewhere: make(chan struct{}, signInsMax), tests: make(chan struct{}, testsMax), draining: make(chan struct{}),
 	}
 	if u, err := url.Parse(o.PublicURL); err == nil {
 		s.secure = u.Scheme == "https"
@@ -125,6 +127,7 @@ func (s *Server) routes() {
 	s.handle("GET /console/cc/{center}/live/stream", rowEvents(), s.streamEvents)
 
 	s.interactionRoutes()
+	s.webhookRoutes()
 	s.keyRoutes()
 	s.settingsRoutes()
 	s.queueRoutes()

@@ -70,6 +70,8 @@ func (s *Server) functions() template.FuncMap {
 		"count": count,
 		"lower": strings.ToLower,
 		"plus":  func(a, b int) int { return a + b },
+		"lasts": lasts,
+		"keeps": keepsFor,
 		"text":  func(v any) string { return fmt.Sprint(v) },
 	}
 }

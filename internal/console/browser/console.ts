@@ -2,9 +2,11 @@
 import { copying } from "./copy";
 import { showingEvents } from "./events";
 import { following } from "./live";
+import { scheduling } from "./schedule";
 import { selecting } from "./select";
 
 following(document);
 copying(document);
+scheduling(document);
 selecting(document);
 showingEvents(document);
