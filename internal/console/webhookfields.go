@@ -57,6 +57,11 @@ func (f webhookField) Single() bool { return f.Kind == fieldRadios }
 // Wide is whether the text has several lines.
 func (f webhookField) Wide() bool { return f.Kind == fieldArea }
 
+// Broad is whether the text is long in one line.
+func (f webhookField) Broad() bool {
+	return f.Name == "url" || f.Name == "authorization.tokenUrl" || f.Name == "authorization.scopes"
+}
+
 // Secret is whether the text is not to be seen.
 func (f webhookField) Secret() bool { return f.Kind == fieldPassword }
 
@@ -270,7 +275,8 @@ func authorizationFields(before *hook.Webhook) webhookGroup {
 		Fields: []webhookField{
 			{
 				Name: "authorization.type", Label: "Kind", Kind: fieldRadios, Options: []webhookOption{
-					{Value: kindNone, Label: "None"}, {Value: hook.AuthorizationBasic, Label: "Basic", Help: "a user name and a password"},
+					{Value: kindNone, Label: "None"},
+					{Value: hook.AuthorizationBasic, Label: "Basic", Help: "a user name and a password"},
 					{Value: hook.AuthorizationOAuth2, Label: "OAuth2", Help: "bearer tokens by client credentials"},
 				},
 			},

@@ -26,10 +26,10 @@ const (
 
 // healthChart is how a webhook fared, in steps.
 type healthChart struct {
-	// ID names it in the page.
-	ID, Title string
-	Total     hook.Activity
-	Bars      []healthBarOf
+	// ID names it in the page; Ago is how long ago it begins.
+	ID, Title, Ago string
+	Total          hook.Activity
+	Bars           []healthBarOf
 	// Most is how many attempts the highest bar stands for; Least and Longest are the bounds of the axis of the delays.
 	Most           int64
 	Least, Longest time.Duration
@@ -59,13 +59,13 @@ func (s *Server) healthOf(c *call, w *hook.Webhook) ([]healthChart, error) {
 		weeks[len(weeks)-1].Merge(&steps[i])
 	}
 	return []healthChart{
-		newHealthChart("day", "Last 24 hours", steps[max(len(steps)-healthDaySteps, 0):]), newHealthChart("week", "Last 7 days", weeks),
+		newHealthChart("day", "Last 24 hours", "24 h ago", steps[max(len(steps)-healthDaySteps, 0):]), newHealthChart("week", "Last 7 days", "7 days ago", weeks),
 	}, nil
 }
 
 // newHealthChart lays out a chart.
-func newHealthChart(id, title string, steps []hook.Activity) healthChart {
-	h := healthChart{ID: id, Title: title, Least: healthMost, Longest: healthLeast}
+func newHealthChart(id, title, ago string, steps []hook.Activity) healthChart {
+	h := healthChart{ID: id, Title: title, Ago: ago, Least: healthMost, Longest: healthLeast}
 	for i := range steps {
 		a := &steps[i]
 		h.Total.Merge(a)
@@ -137,8 +137,8 @@ func (h healthChart) Busy() (list []healthBarOf) {
 	return list
 }
 
-// Failing reports whether any attempt failed.
-func (h healthChart) Failing() bool { return h.Total.Failed > 0 }
+// Delayed reports whether there are delays to be shown.
+func (h healthChart) Delayed() bool { return h.Total.Delays.Count() > 0 }
 
 // P50 is the time within which half of the step's deliveries were acknowledged.
 func (b healthBarOf) P50() time.Duration { return b.Delays.Quantile(0.50) }

@@ -95,7 +95,9 @@ func (p *webhookSecretPage) Mail() bool { return isMail(p.Webhook) }
 func isMail(w *hook.Webhook) bool { return strings.HasPrefix(w.Settings.URL, "mailto:") }
 
 // Variable sets the secret where the receiver runs.
-func (p *webhookSecretPage) Variable() string { return "export HOOKSWITCH_SECRET=" + shellQuote(p.Secret) }
+func (p *webhookSecretPage) Variable() string {
+	return "export HOOKSWITCH_SECRET=" + shellQuote(p.Secret)
+}
 
 // Listen is the command that receives the webhook on this machine.
 func (p *webhookSecretPage) Listen() string {

@@ -44,7 +44,9 @@ func settingsInWords(s *hook.Settings) []settingsGroup {
 		{"POSTs", []settingsRow{
 			{"Delivered when answered with", map[hook.Success]string{hook.Success200: "200", hook.Success2xx: "any 2xx"}[s.Success]},
 			{"Request timeout", s.RequestTimeout.String()},
-			{"In flight", count(s.Concurrency) + " per node"}, {"Rate", rate}, {"Batches", batch},
+			{"In flight", count(s.Concurrency) + " per node"},
+			{"Rate", rate},
+			{"Batches", batch},
 		}},
 		{"When the receiver fails", []settingsRow{
 			{"Circuit opens", fmt.Sprintf("after %d failures in a row on one node, or when a share of %g of at least %d attempts of a minute failed", limits.Failures, limits.Share, limits.Minimum)},

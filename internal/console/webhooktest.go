@@ -246,7 +246,7 @@ func proxyCause() signatureCause {
 		Title: "A proxy changes the body or drops headers",
 		Text:  "One that decompresses, re-encodes or rewrites JSON breaks every signature. Send the same test past it, to a receiver on this machine, and compare:",
 		Commands: []string{
-			"HOOKSWITCH_SECRET=… hookswitch listen",
+			"hookswitch listen --secret-file app.secret",
 		},
 	}
 }
