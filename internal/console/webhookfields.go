@@ -20,6 +20,9 @@ const (
 	fieldRadios   = "radios"
 )
 
+// keptHint stands where a secret would be that is stored.
+const keptHint = "stored; empty keeps it"
+
 // webhookGroup is a part of the form of a webhook.
 type webhookGroup struct {
 	ID, Title, Help string
@@ -262,12 +265,12 @@ func headerFields() webhookGroup {
 }
 
 func authorizationFields(before *hook.Webhook) webhookGroup {
-	password, secret := "", ""
+	var basic, oauth2 string
 	if before != nil && before.Settings.Authorization.Basic != nil {
-		password = "stored; empty keeps it"
+		basic = keptHint
 	}
 	if before != nil && before.Settings.Authorization.OAuth2 != nil {
-		secret = "stored; empty keeps it"
+		oauth2 = keptHint
 	}
 	return webhookGroup{
 		ID: "authorization", Title: "Authorization", Folded: true,
@@ -281,10 +284,10 @@ func authorizationFields(before *hook.Webhook) webhookGroup {
 				},
 			},
 			{Name: "authorization.username", Label: "Basic: user name", Kind: fieldText},
-			{Name: "authorization.password", Label: "Basic: password", Kind: fieldPassword, Placeholder: password},
+			{Name: "authorization.password", Label: "Basic: password", Kind: fieldPassword, Placeholder: basic},
 			{Name: "authorization.tokenUrl", Label: "OAuth2: token endpoint", Kind: fieldText, Placeholder: "https://login.example/oauth2/token"},
 			{Name: "authorization.clientId", Label: "OAuth2: client id", Kind: fieldText},
-			{Name: "authorization.clientSecret", Label: "OAuth2: client secret", Kind: fieldPassword, Placeholder: secret},
+			{Name: "authorization.clientSecret", Label: "OAuth2: client secret", Kind: fieldPassword, Placeholder: oauth2},
 			{Name: "authorization.scopes", Label: "OAuth2: scopes", Kind: fieldText, Help: "With spaces between them; none are asked for where it is empty."},
 			{Name: "authorization.audience", Label: "OAuth2: audience", Kind: fieldText, Help: "Sent as the parameter audience, which some servers want."},
 			{
@@ -298,7 +301,7 @@ func authorizationFields(before *hook.Webhook) webhookGroup {
 func tlsFields(before *hook.Webhook) webhookGroup {
 	key := "-----BEGIN PRIVATE KEY-----"
 	if before != nil && !before.Settings.TLS.Key.IsZero() {
-		key = "stored; empty keeps it"
+		key = keptHint
 	}
 	return webhookGroup{
 		ID: "tls", Title: "TLS", Folded: true, Help: "For receivers that ask for a client certificate, or whose own certificate is of a private authority. Texts in PEM.",

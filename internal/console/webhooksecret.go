@@ -156,11 +156,11 @@ func (s *Server) rotateSecrets(c *call) (answer, error) {
 		}
 		change = func(secrets *hook.Secrets) error { return secrets.AddNext(hook.NewSecret(secret)) }
 	case rotatePromote:
-		keep := hook.Duration(hook.KeepPreviousDefault)
-		if err := keep.UnmarshalText([]byte(c.r.PostFormValue("keepPrevious"))); err != nil || keep < 0 || time.Duration(keep) > hook.KeepPreviousMax {
-			return refusedKeep(location), nil
+		keep, ok := keepPrevious(c.r.PostFormValue("keepPrevious"))
+		if !ok {
+			return goTo(location).warning(fmt.Sprintf("Not done: the previous secret can be kept for 0s to %s.", hook.Duration(hook.KeepPreviousMax))), nil
 		}
-		change = func(secrets *hook.Secrets) error { return secrets.Promote(c.now, time.Duration(keep)) }
+		change = func(secrets *hook.Secrets) error { return secrets.Promote(c.now, keep) }
 		said = "The next secret is the current one now. The receiver can drop the old one."
 	case rotatePrevious:
 		change, said = (*hook.Secrets).ExpirePrevious, "The previous secret signs nothing any more."
@@ -178,8 +178,11 @@ func (s *Server) rotateSecrets(c *call) (answer, error) {
 	}
 }
 
-func refusedKeep(location string) answer {
-	return goTo(location).warning(fmt.Sprintf("Not done: the previous secret can be kept for 0s to %s.", hook.Duration(hook.KeepPreviousMax)))
+// keepPrevious reads how long the previous secret is kept.
+func keepPrevious(text string) (keep time.Duration, ok bool) {
+	var d hook.Duration
+	err := d.UnmarshalText([]byte(text))
+	return time.Duration(d), err == nil && d >= 0 && time.Duration(d) <= hook.KeepPreviousMax
 }
 
 // nextSecret is the one that was given, or a new one.
