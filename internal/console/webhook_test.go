@@ -175,6 +175,9 @@ func TestWebhooksThatNeedSomebodyComeFirst(t *testing.T) {
 		t.Errorf("the order is %v", order)
 	}
 	b.shows(b.get(webhooksPath+"/"+server.ID.String()), http.StatusOK, "answered 410 Gone", "Enable this webhook")
+	b.post(webhooksPath+"/"+server.ID.String()+"/enable", url.Values{})
+	b.post(webhooksPath+"/"+server.ID.String()+"/disable", url.Values{})
+	b.shows(b.get(webhooksPath+"/"+server.ID.String()), http.StatusOK, "It was disabled by key")
 	b.shows(b.get(webhooksPath+"?cursor=99999"), http.StatusOK, "3 webhooks")
 }
 
