@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -151,12 +152,48 @@ func (s *server) await(what string, holds func() bool) {
 // receive starts a receiver of webhooks that answers everything in this way, and returns its URL.
 func (s *server) receive(status int, answer string) string {
 	s.t.Helper()
-	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, answer) // the sender may be gone
-	}))
+	return s.receiver(status, answer).url
+}
+
+// receiver is a receiver of webhooks.
+type receiver struct {
+	url, text string
+
+	mu     sync.Mutex // guards both below
+	status int
+	posts  int
+}
+
+func (s *server) receiver(status int, answer string) *receiver {
+	s.t.Helper()
+	to := &receiver{status: status, text: answer}
+	target := httptest.NewServer(to)
 	s.t.Cleanup(target.Close)
-	return target.URL
+	to.url = target.URL
+	return to
+}
+
+// ServeHTTP counts and answers.
+func (to *receiver) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	to.posts++
+	w.WriteHeader(to.status)
+	_, _ = io.WriteString(w, to.text) // the sender may be gone
+}
+
+// answer makes it answer with another status from now on.
+func (to *receiver) answer(status int) {
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	to.status = status
+}
+
+// taken returns how often it was posted to.
+func (to *receiver) taken() int {
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	return to.posts
 }
 
 // subscribe makes a webhook without redeliveries, and with other settings, and returns its id.
