@@ -52,8 +52,8 @@ func with(v url.Values, pairs ...string) url.Values {
 	return changed
 }
 
-// webhook makes a webhook in the store.
-func (h *house) webhook(center hook.ContactCenterNumber, edits ...func(*hook.Webhook)) *hook.Webhook {
+// webhookOf makes a webhook of a contact centre in the store.
+func (h *house) webhookOf(center hook.ContactCenterNumber, edits ...func(*hook.Webhook)) *hook.Webhook {
 	h.tb.Helper()
 	w := &hook.Webhook{ContactCenter: center, Settings: hook.DefaultSettings(), Secrets: hook.Secrets{Current: hook.NewSecret("0123456789abcdef")}, Enabled: true}
 	w.ID = hook.WebhookID{UUID: hook.V7(time.Now(), [10]byte([]byte(time.Now().Format("05.0000000"))))}
@@ -157,15 +157,15 @@ func TestWebhooksThatNeedSomebodyComeFirst(t *testing.T) {
 	gone := func(w *hook.Webhook) {
 		w.Enabled, w.Disabled = false, hook.Disabled{At: time.Now(), For: hook.DisabledGone}
 	}
-	h.webhook(1, func(w *hook.Webhook) { w.Enabled, w.Settings.Description = false, "first by hand" })
-	server := h.webhook(1, func(w *hook.Webhook) { w.Settings.Description = "then the server" })
+	h.webhookOf(1, func(w *hook.Webhook) { w.Enabled, w.Settings.Description = false, "first by hand" })
+	server := h.webhookOf(1, func(w *hook.Webhook) { w.Settings.Description = "then the server" })
 	if _, err := h.store.UpdateWebhook(t.Context(), 1, server.ID, time.Now(), func(w *hook.Webhook) error {
 		gone(w)
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
-	h.webhook(1, func(w *hook.Webhook) {
+	h.webhookOf(1, func(w *hook.Webhook) {
 		w.Settings.Description = "at last " + strings.Repeat("long ", 200) + "\u202egnp.exe"
 	})
 	page := b.get(webhooksPath)
@@ -188,7 +188,7 @@ func TestWebhooksAreForThosePermitted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine, foreign := h.webhook(1), h.webhook(other.Number)
+	mine, foreign := h.webhookOf(1), h.webhookOf(other.Number)
 	reader, owner := h.signedIn(1, hook.PermitDeliveries), h.signedIn(1, hook.PermitWebhooks)
 	if page := reader.get("/console/cc/default/"); strings.Contains(page.body, webhooksPath) {
 		t.Error("the navigation names what is not permitted")
@@ -221,7 +221,7 @@ func (a answering) Test(context.Context, *hook.Webhook) hook.Attempt { return *a
 func TestWebhookTestNamesLikelyCauses(t *testing.T) {
 	var attempt hook.Attempt
 	h := open(t, storetest.Open(t).Store, func(o *console.Options) { o.Tester = answering{&attempt} })
-	b, w := h.signedIn(1), h.webhook(1)
+	b, w := h.signedIn(1), h.webhookOf(1)
 	at := webhooksPath + "/" + w.ID.String() + "/test"
 	b.shows(b.get(at), http.StatusOK, "Nothing is stored")
 	const doubts = "Does the signature not fit?"
@@ -261,6 +261,6 @@ func TestWebhookTestNamesLikelyCauses(t *testing.T) {
 // TestWebhookTestWithoutEngine shows what a server says that sends nothing.
 func TestWebhookTestWithoutEngine(t *testing.T) {
 	h := open(t, storetest.Open(t).Store, func(o *console.Options) { o.Tester = nil })
-	b, w := h.signedIn(1), h.webhook(1)
+	b, w := h.signedIn(1), h.webhookOf(1)
 	b.shows(b.post(webhooksPath+"/"+w.ID.String()+"/test", url.Values{}), http.StatusConflict, "sends no webhooks")
 }

@@ -122,7 +122,7 @@ func TestWebhookFormSetsEverything(t *testing.T) {
 func TestStoredCredentialsStayWithTheirReceiver(t *testing.T) {
 	h := open(t, storetest.Open(t).Store)
 	b := h.signedIn(1)
-	w := h.webhook(1, func(w *hook.Webhook) {
+	w := h.webhookOf(1, func(w *hook.Webhook) {
 		w.Settings.Headers = map[string]string{"X-Token": "hunter2"}
 		w.Settings.Authorization.OAuth2 = &hook.ClientCredentials{TokenURL: "https://login.example/", ClientID: "me", ClientSecret: hook.NewSecret("hunter3"), Scopes: []string{"a", "b"}}
 	})
@@ -146,7 +146,7 @@ func TestStoredCredentialsStayWithTheirReceiver(t *testing.T) {
 // once more.
 func TestAFormDoesNotUndoWhatOthersChange(t *testing.T) {
 	h := open(t, storetest.Open(t).Store)
-	b, w := h.signedIn(1), h.webhook(1)
+	b, w := h.signedIn(1), h.webhookOf(1)
 	one := webhooksPath + "/" + w.ID.String()
 	form := with(entered(b.get(one+"/edit")), "description", "mine")
 	if _, err := h.store.UpdateWebhook(t.Context(), 1, w.ID, time.Now().Add(time.Second), func(w *hook.Webhook) error {
