@@ -101,8 +101,8 @@ func TestLiveFilters(t *testing.T) {
 		"media=fax": "no such media type", "event=x": "no such event", "subtype=x": "no such subtype", "after=x": "begin with the newest",
 	} {
 		b.shows(b.get(livePath+"?"+query), http.StatusUnprocessableEntity, want, `role="alert"`)
-		if a := b.get(livePath + "/stream?" + query); a.status != http.StatusUnprocessableEntity {
-			t.Errorf("the stream of %s answers %d", query, a.status)
+		if got := b.asks(livePath+"/stream?"+query, ""); got.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("the stream of %s answers %d", query, got.StatusCode)
 		}
 	}
 	some := s.signedIn(s.center, hook.PermitEventsRead, hook.PermitInteractionsReadEmail)
@@ -124,12 +124,12 @@ func TestLiveFilters(t *testing.T) {
 // message is one server-sent event.
 type message struct{ id, event, data string }
 
-// listens opens the stream, as a browser does that has seen the events up to a cursor, and returns a function that waits for the next message.
-func (b *browser) listens(t *testing.T, path, last string) (next func() message) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+path, http.NoBody)
+// asks opens the stream.
+func (b *browser) asks(path, last string) *http.Response {
+	b.tb.Helper()
+	r, err := http.NewRequestWithContext(b.tb.Context(), http.MethodGet, b.url+path, http.NoBody)
 	if err != nil {
-		t.Fatal(err)
+		b.tb.Fatal(err)
 	}
 	r.Header.Set("Accept", "text/event-stream")
 	if last != "" {
@@ -137,9 +137,16 @@ func (b *browser) listens(t *testing.T, path, last string) (next func() message)
 	}
 	resp, err := b.client.Do(r)
 	if err != nil {
-		t.Fatal(err)
+		b.tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = resp.Body.Close() }) // the test has read what it wanted
+	b.tb.Cleanup(func() { _ = resp.Body.Close() }) // the test has read what it wanted
+	return resp
+}
+
+// listens opens the stream, as a browser does that has seen the events up to a cursor, and returns a function that waits for the next message.
+func (b *browser) listens(t *testing.T, path, last string) (next func() message) {
+	t.Helper()
+	resp := b.asks(path, last)
 	if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || got != "text/event-stream" {
 		t.Fatalf("the stream answers %d %s", resp.StatusCode, got)
 	}

@@ -39,6 +39,9 @@ type eventStream struct {
 // streamEvents sends rows for events as they happen, from the cursor on that the browser has last (HTML, "Server-sent events": the
 // Last-Event-ID header), else from the page's. Rows that are not sent whole are not shown by the browser, and are sent again.
 func (s *Server) streamEvents(c *call) (answer, error) {
+	if !wantsEvents(c.r) { // a person, or a program that would wait for the end
+		return goTo(c.url("live")), nil
+	}
 	filter, wrong := c.eventFilterOf()
 	if len(wrong) > 0 {
 		return answer{}, &hook.InvalidError{Fields: []hook.FieldError{{Field: "filter", Message: "is not one of this page"}}}
