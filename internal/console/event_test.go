@@ -101,7 +101,7 @@ func TestLiveFilters(t *testing.T) {
 		"media=fax": "no such media type", "event=x": "no such event", "subtype=x": "no such subtype", "after=x": "begin with the newest",
 	} {
 		b.shows(b.get(livePath+"?"+query), http.StatusUnprocessableEntity, want, `role="alert"`)
-		if got := b.asks(livePath+"/stream?"+query, ""); got.StatusCode != http.StatusUnprocessableEntity {
+		if got := b.asks(livePath+"/stream?"+query, ""); got.StatusCode != http.StatusUnprocessableEntity { //nolint:bodyclose // asks closes it
 			t.Errorf("the stream of %s answers %d", query, got.StatusCode)
 		}
 	}
@@ -146,7 +146,7 @@ func (b *browser) asks(path, last string) *http.Response {
 // listens opens the stream, as a browser does that has seen the events up to a cursor, and returns a function that waits for the next message.
 func (b *browser) listens(t *testing.T, path, last string) (next func() message) {
 	t.Helper()
-	resp := b.asks(path, last)
+	resp := b.asks(path, last) //nolint:bodyclose // asks closes it
 	if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || got != "text/event-stream" {
 		t.Fatalf("the stream answers %d %s", resp.StatusCode, got)
 	}
@@ -243,7 +243,8 @@ func TestLiveStreamLeavesOut(t *testing.T) {
 		s.floods(700)
 	}
 	next := b.listens(t, path, "")
-	rows, m := 0, message{}
+	rows := 0
+	var m message
 	for m = next(); m.event == "rows"; m = next() {
 		rows += len(shown(m.data))
 	}
