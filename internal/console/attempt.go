@@ -65,9 +65,9 @@ func (a *attemptView) Outcome() string { return outcome(&a.Attempt) }
 // Class is the colour of the outcome.
 func (a *attemptView) Class() string {
 	if a.Acknowledged() {
-		return "good"
+		return badgeGood
 	}
-	return "bad"
+	return badgeBad
 }
 
 // Cause explains a failure.

@@ -3,9 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/json"
-	"net/url"
 	"strings"
-	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 	"github.com/hookswitch/hookswitch/internal/store"
@@ -34,15 +32,12 @@ type auditRow struct {
 
 // showAudit lists changes, newest first.
 func (s *Server) showAudit(c *call) (answer, error) {
-	q := c.r.Form
+	q := newListQuery(c.r.Form)
 	page := &auditPage{
-		Server:  q.Get("scope") == scopeServer && c.installation(),
-		Subject: strings.TrimSpace(q.Get("subject")), Action: q.Get("action"), Actor: strings.TrimSpace(q.Get("actor")), From: q.Get("from"), To: q.Get("to"),
-		Faults: faults{},
+		Server:  q.text("scope") == scopeServer && c.installation(),
+		Subject: q.text("subject"), Action: q.text("action"), Actor: q.text("actor"), From: q.text("from"), To: q.text("to"), Faults: q.faults,
 	}
-	f := store.AuditFilter{Subject: page.Subject, Action: page.Action, Actor: page.Actor}
-	f.From = page.time("from", page.From)
-	f.To = page.time("to", page.To)
+	f := store.AuditFilter{Subject: page.Subject, Action: page.Action, Actor: page.Actor, From: q.time("from"), To: q.time("to")}
 	page.frame = c.frame("Audit")
 	if len(page.Faults) > 0 {
 		return wrong("audit", page), nil
@@ -51,7 +46,7 @@ func (s *Server) showAudit(c *call) (answer, error) {
 	if page.Server {
 		center = 0
 	}
-	found, next, err := s.options.Store.AuditLog(c.ctx(), center, f, store.Page{Limit: listMax, Cursor: q.Get("cursor")})
+	found, next, err := s.options.Store.AuditLog(c.ctx(), center, f, store.Page{Limit: listMax, Cursor: q.text("cursor")})
 	if err != nil {
 		return answer{}, err
 	}
@@ -59,24 +54,9 @@ func (s *Server) showAudit(c *call) (answer, error) {
 		page.Entries = append(page.Entries, c.auditRow(e))
 	}
 	if next != "" {
-		more := url.Values{"cursor": {next}}
-		for _, name := range [...]string{"scope", "subject", "action", "actor", "from", "to"} {
-			if v := q.Get(name); v != "" {
-				more.Set(name, v)
-			}
-		}
-		page.Next = "?" + more.Encode()
+		page.Next = querySet(q.values, "cursor", next)
 	}
 	return show("audit", page), nil
-}
-
-// time reads an entered time, and notes what is wrong with it.
-func (p *auditPage) time(field, text string) time.Time {
-	t, problem := parseEntered(text)
-	if problem != "" {
-		p.Faults[field] = problem
-	}
-	return t
 }
 
 // Filtered reports whether something is asked for.

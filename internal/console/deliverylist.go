@@ -309,19 +309,7 @@ func (p *deliveriesPage) Failures() (list []string) {
 
 // Badge is the class of the state's colour.
 func (d listedDelivery) Badge() string {
-	switch d.State {
-	case hook.DeliveryDelivered:
-		return "good"
-	case hook.DeliveryExhausted:
-		return "bad"
-	case hook.DeliveryHeld:
-		return "warn"
-	case hook.DeliveryPending, hook.DeliveryWaiting:
-		if d.LastAttempt != nil && !d.LastAttempt.Acknowledged() {
-			return "warn"
-		}
-	}
-	return "info"
+	return deliveryBadge(d.State, d.LastAttempt != nil && !d.LastAttempt.Acknowledged())
 }
 
 // Last is the last attempt in a few words.

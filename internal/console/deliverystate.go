@@ -23,7 +23,9 @@ type deliveryView struct {
 
 // delivery makes what is shown of a delivery.
 func (c *call) delivery(d *store.Delivery) *deliveryView {
-	v := &deliveryView{Delivery: d, URL: c.url("deliveries", d.ID.String()), Word: d.State.String()}
+	v := &deliveryView{
+		Delivery: d, URL: c.url("deliveries", d.ID.String()), Word: d.State.String(), Class: deliveryBadge(d.State, d.AttemptsMade > d.Base),
+	}
 	w, to := c.receiver(d)
 	v.To = to
 	if d.WaitsFor != nil {
@@ -32,20 +34,15 @@ func (c *call) delivery(d *store.Delivery) *deliveryView {
 	made := plural(d.AttemptsMade, "attempt")
 	switch d.State {
 	case hook.DeliveryDelivered:
-		v.Class, v.Means = "good", "The receiver acknowledged it after "+made+"."
+		v.Means = "The receiver acknowledged it after " + made + "."
 	case hook.DeliveryExhausted:
-		v.Class, v.Means, v.Next = "bad", "It was given up after "+made+": the retry schedule has no more.", "Nothing more happens by itself: mend the cause that its last attempt names, and replay it."
+		v.Means, v.Next = "It was given up after "+made+": the retry schedule has no more.", "Nothing more happens by itself: mend the cause that its last attempt names, and replay it."
 	case hook.DeliveryWaiting:
-		v.Class, v.Word, v.Means, v.Next = "info", "waiting", "This FINISHED must not overtake the STARTED of its interaction.", "It goes out once the delivery of that STARTED is delivered or exhausted."
+		v.Word, v.Means, v.Next = "waiting", "This FINISHED must not overtake the STARTED of its interaction.", "It goes out once the delivery of that STARTED is delivered or exhausted."
 	case hook.DeliveryHeld:
-		v.Class = "warn"
 		v.Means, v.Next, v.NextAt = held(w, c.now)
 	case hook.DeliveryPending:
-		v.Class = "info"
 		v.pending(w, c.now)
-		if d.AttemptsMade > d.Base {
-			v.Class = "warn"
-		}
 	}
 	return v
 }

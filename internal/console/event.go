@@ -157,9 +157,9 @@ func (c *call) eventRow(e *store.EventRecord) eventRow {
 // Class is the colour of an event.
 func (r *eventRow) Class() string {
 	if r.Event.Kind == interaction.EventStarted {
-		return "good"
+		return badgeGood
 	}
-	return "info"
+	return badgeInfo
 }
 
 // Newer is the page with what came since.

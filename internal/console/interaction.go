@@ -33,7 +33,7 @@ type interactionItem struct {
 }
 
 // Class is the colour of its state.
-func (i interactionItem) Class() string { return interactionClass(i.State) }
+func (i interactionItem) Class() string { return interactionBadge(i.State) }
 
 // interactionQuery is what somebody looks for, as it was typed.
 type interactionQuery struct {
@@ -147,13 +147,14 @@ func (q interactionQuery) filter(now time.Time, f faults) store.InteractionFilte
 
 // times reads the range of time. What was typed counts before a quick choice.
 func (q interactionQuery) times(now time.Time, f faults, filter *store.InteractionFilter) {
-	from, fromOK := parseMinute(q.From)
-	to, toOK := parseMinute(q.To)
+	from, fromOK := parseTime(q.From)
+	to, toOK := parseTime(q.To)
+	fromOK, toOK = fromOK || q.From == "", toOK || q.To == ""
 	if !fromOK {
-		f["from"] = wrongMinute
+		f["from"] = "The time " + wrongTime + "."
 	}
 	if !toOK {
-		f["to"] = wrongMinute
+		f["to"] = "The time " + wrongTime + "."
 	}
 	if fromOK && toOK && !from.IsZero() && !to.IsZero() && !from.Before(to) {
 		f["to"] = "The end is not after the beginning."
@@ -168,22 +169,6 @@ func (q interactionQuery) times(now time.Time, f faults, filter *store.Interacti
 		filter.CreatedAfter = from.Add(-time.Millisecond) // which is exclusive
 	}
 	filter.CreatedBefore = to
-}
-
-// wrongMinute says what a time looks like.
-const wrongMinute = "This is not a time such as 2026-11-23T08:30, in UTC."
-
-// parseMinute reads a time as browsers send it (HTML, "Local date and time strings"), or with an offset as RFC 3339 has it. Nothing is no time.
-func parseMinute(text string) (at time.Time, ok bool) {
-	if text == "" {
-		return at, true
-	}
-	for _, layout := range [...]string{"2006-01-02T15:04", "2006-01-02T15:04:05", time.RFC3339, "2006-01-02 15:04", "2006-01-02 15:04:05", time.DateOnly} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at.UTC(), true
-		}
-	}
-	return at, false
 }
 
 // begins is when the time of a quick choice begins.

@@ -184,15 +184,15 @@ func TestWrongFiltersAreSaid(t *testing.T) {
 		"media=fax":           "There is no such media type",
 		"subtype=Telex":       "There is no such subtype",
 		"session=x":           "A session id has the form",
-		"from=yesterday":      "This is not a time",
-		"to=2026-13-01T00:00": "This is not a time",
+		"from=yesterday":      "must be a time in UTC",
+		"to=2026-13-01T00:00": "must be a time in UTC",
 		"from=2026-11-23T09:00&to=2026-11-23T08:00": "The end is not after the beginning",
 		"within=1y":                                   "no such quick choice",
 		"cursor=%22%3E%3Cx":                           "not where a list of interactions goes on",
 		"queue=" + strings.Repeat("q", 300):           "No queue has so long a name",
 		"q=" + url.QueryEscape(hostileTail):           "This is not an id",
 		"q=00000000-0000-4000-8000-000000000000":      "No interaction or session of this contact centre, no delivery and no webhook has this id",
-		"from=2026-11-23T09:00%00":                    "This is not a time",
+		"from=2026-11-23T09:00%00":                    "must be a time in UTC",
 		"q=+%09" + "0190a1b2-0000-7000-8000-00000000": "This is not an id",
 	} {
 		a := b.get(interactionsPath + "?" + query)

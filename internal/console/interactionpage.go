@@ -163,23 +163,7 @@ func (p *interactionPage) addDeliveries(c *call, events map[interaction.Event]*h
 }
 
 // StateClass is the colour of its state.
-func (p *interactionPage) StateClass() string { return interactionClass(p.I.State) }
-
-// interactionClass is the colour of an interaction's state.
-func interactionClass(s hook.State) string {
-	switch s {
-	case hook.StateQueued:
-		return "warn"
-	case hook.StateInProcess:
-		return "info"
-	case hook.StateStopped:
-		return "good"
-	case hook.StateNew:
-		return ""
-	default:
-		return ""
-	}
-}
+func (p *interactionPage) StateClass() string { return interactionBadge(p.I.State) }
 
 // HasContact reports whether the contact centre keeps anything with it.
 func (p *interactionPage) HasContact() bool { return p.Contact != "" || len(p.UserData) > 0 }

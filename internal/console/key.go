@@ -163,13 +163,14 @@ func (s *Server) showKey(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return show("key", &keyPage{frame: c.frame("Key " + k.Name), Key: c.keyRow(k), Expires: entered(k.ExpiresAt)}), nil
+	return show("key", &keyPage{frame: c.frame("Key " + k.Name), Key: c.keyRow(k), Expires: fieldTime(k.ExpiresAt)}), nil
 }
 
 // updateKey changes what a key may do, its name and its end.
 func (s *Server) updateKey(c *call) (answer, error) {
 	form := c.r.PostForm
-	expires, bad := parseEntered(form.Get("expiresAt"))
+	text := strings.TrimSpace(form.Get("expiresAt"))
+	expires, ok := parseTime(text)
 	var shown hook.Key
 	change := func(k *hook.Key) error {
 		before := *k
@@ -177,13 +178,13 @@ func (s *Server) updateKey(c *call) (answer, error) {
 		if !k.Admin() {
 			k.Permissions = permissionsOf(form["permissions"])
 		}
-		if form.Get("expiresAt") != entered(before.ExpiresAt) { // the form has seconds, the key has milliseconds
+		if text != fieldTime(before.ExpiresAt) {
 			k.ExpiresAt = expires
 		}
 		shown = *k
 		err := k.Validate("", c.now, &before)
-		if bad != "" {
-			err = withField(err, "expiresAt", bad)
+		if text != "" && !ok {
+			err = withField(err, "expiresAt", wrongTime)
 		}
 		return err
 	}
@@ -276,27 +277,6 @@ func (p *keyPage) Expiries() []expiryChoice {
 // Command reads the contact centre's webhooks with the key that the page shows.
 func (p *keyPage) Command() string {
 	return "HOOKSWITCH_API_KEY=" + p.Text + " hookswitch webhooks list"
-}
-
-// entered is a time as an input of the type datetime-local has it; empty for none.
-func entered(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("2006-01-02T15:04:05")
-}
-
-// parseEntered reads what a datetime-local input sends, with seconds or without, as UTC; problem says what is wrong with it.
-func parseEntered(text string) (t time.Time, problem string) {
-	if text == "" {
-		return t, ""
-	}
-	for _, layout := range [...]string{"2006-01-02T15:04:05", "2006-01-02T15:04", time.RFC3339} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC(), ""
-		}
-	}
-	return t, "must be a time such as 2026-11-22T16:00"
 }
 
 // listMax is how many records a page of a list shows.

@@ -77,7 +77,7 @@ func TestKeyIsChanged(t *testing.T) {
 	}
 	b.shows(b.get(page), http.StatusOK, `value="webhooks" checked`)
 	bad := b.post(page, url.Values{"name": {""}, "permissions": {"nonsense"}, "expiresAt": {"yesterday"}})
-	b.shows(bad, http.StatusUnprocessableEntity, "3 fields need", `value="yesterday"`, "must be a time such as")
+	b.shows(bad, http.StatusUnprocessableEntity, "3 fields need", `value="yesterday"`, "must be a time in UTC, such as")
 	b.shows(b.follow(b.post(page, url.Values{"name": {"renamed"}, "permissions": {"deliveries"}, "expiresAt": {"2099-01-02T03:04"}})), http.StatusOK, "The key was changed")
 	if k := key(); k.Name != "renamed" || len(k.Permissions) != 1 || k.Permissions[0] != hook.PermitDeliveries || !k.ExpiresAt.Equal(time.Date(2099, 1, 2, 3, 4, 0, 0, time.UTC)) {
 		t.Errorf("changed to %+v", k)

@@ -49,7 +49,7 @@ func (q *listQuery) time(field string) time.Time {
 	}
 	at, ok := parseTime(text)
 	if !ok {
-		q.fail(field, "must be a time in UTC, as 2026-11-22T16:00:00")
+		q.fail(field, wrongTime)
 	}
 	return at
 }
@@ -97,24 +97,6 @@ func joined[T ~string](list []T) string {
 		texts[i] = string(one)
 	}
 	return strings.Join(texts, ", ")
-}
-
-// parseTime reads a time as forms and people write it: RFC 3339, or the local time of HTML, which is taken as UTC.
-func parseTime(text string) (time.Time, bool) {
-	for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02T15:04:05.999", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02"} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return at.UTC(), true
-		}
-	}
-	return time.Time{}, false
-}
-
-// fieldTime is a time as a field of a form holds it.
-func fieldTime(at time.Time) string {
-	if at.IsZero() {
-		return ""
-	}
-	return at.UTC().Format("2006-01-02T15:04:05.999")
 }
 
 // querySet returns the values with one of them set, or taken away where it is empty, as the end of a URL.

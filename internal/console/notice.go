@@ -135,14 +135,14 @@ func (p *noticesPage) NextURL() string {
 func (n *noticeRow) Class() string {
 	switch n.Kind {
 	case hook.NoticeExhausted, hook.NoticeDisabled:
-		return "bad"
+		return badgeBad
 	case hook.NoticeFailing, hook.NoticeCircuitOpened, hook.NoticeBacklog:
-		return "warn"
+		return badgeWarn
 	case hook.NoticeCircuitClosed:
-		return "good"
+		return badgeGood
 	case hook.NoticeTest:
 	}
-	return "info"
+	return badgeInfo
 }
 
 // KindText is what the notice is about, as people say it.
@@ -179,15 +179,4 @@ func (n *noticeRow) About() string {
 }
 
 // Class is the colour of what became of a notice.
-func (d *noticeSent) Class() string {
-	switch d.State {
-	case hook.DeliveryDelivered:
-		return "good"
-	case hook.DeliveryExhausted:
-		return "bad"
-	case hook.DeliveryHeld:
-		return "warn"
-	case hook.DeliveryPending, hook.DeliveryWaiting:
-	}
-	return "info"
-}
+func (d *noticeSent) Class() string { return deliveryBadge(d.State, false) }

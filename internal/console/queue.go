@@ -146,21 +146,7 @@ func (r deskRow) Form(op string) string {
 func (r deskRow) Action() string { return r.page.URL("queues", r.ID.String()) + r.page.Desk.query() }
 
 // Badge is the class of the state's colour.
-func (r deskRow) Badge() string { return stateBadge(r.State) }
-
-// stateBadge is the class of a state's colour.
-func stateBadge(s hook.State) string {
-	switch s {
-	case hook.StateQueued:
-		return "warn"
-	case hook.StateInProcess:
-		return "info"
-	case hook.StateStopped:
-		return "good"
-	case hook.StateNew:
-	}
-	return ""
-}
+func (r deskRow) Badge() string { return interactionBadge(r.State) }
 
 // New, Queued and InProcess tell which buttons the row has.
 func (r deskRow) New() bool { return r.State == hook.StateNew }

@@ -165,7 +165,7 @@ func (p *actionPage) Form(op string) string {
 func (p *actionPage) Back() string { return p.URL("queues") + p.Desk.query() }
 
 // Badge is the class of the state's colour.
-func (p *actionPage) Badge() string { return stateBadge(p.Interaction.State) }
+func (p *actionPage) Badge() string { return interactionBadge(p.Interaction.State) }
 
 // New, Queued, InProcess and Stopped tell which forms the page has.
 func (p *actionPage) New() bool { return p.Interaction.State == hook.StateNew }

@@ -132,18 +132,7 @@ func (s *Server) steerReplay(c *call) (answer, error) {
 func (r shownReplay) Percent() int { return int(r.Progress() * 100) }
 
 // Badge is the class of the state's colour.
-func (r shownReplay) Badge() string {
-	switch r.State {
-	case hook.ReplayRunning:
-		return "info"
-	case hook.ReplayPaused:
-		return "warn"
-	case hook.ReplayFinished:
-		return "good"
-	case hook.ReplayCancelled:
-	}
-	return ""
-}
+func (r shownReplay) Badge() string { return replayBadge(r.State) }
 
 // Running and Paused are for the buttons.
 func (r shownReplay) Running() bool { return r.State == hook.ReplayRunning }

@@ -89,7 +89,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		options: o, mux: http.NewServeMux(), pages: make(chan struct{}, pagesMax), live: make(chan struct{}, liveMax),
-		reads: make(chan struct{}, eventReadsMax),
+		reads:     make(chan struct{}, eventReadsMax),
 		elsewhere: make(chan struct{}, signInsMax), tests: make(chan struct{}, testsMax), draining: make(chan struct{}),
 	}
 	if u, err := url.Parse(o.PublicURL); err == nil {

@@ -55,7 +55,7 @@ func TestAuditIsFiltered(t *testing.T) {
 	b.shows(b.get(page), http.StatusOK, "key.create", "After")
 	b.shows(b.get(page+"?action=webhook"), http.StatusOK, "No change fits")
 	b.shows(b.get(page+"?from=2099-01-01T00:00"), http.StatusOK, "No change fits")
-	b.shows(b.get(page+"?from=nonsense"), http.StatusUnprocessableEntity, "must be a time such as", `value="nonsense"`)
+	b.shows(b.get(page+"?from=nonsense"), http.StatusUnprocessableEntity, "must be a time in UTC, such as", `value="nonsense"`)
 	b.shows(b.get(page+"?scope=server"), http.StatusOK, "Audit log of the installation", "key.create")
 	for range 60 {
 		h.key(1)

@@ -43,9 +43,9 @@ type failing struct {
 // Class is the colour.
 func (f *failing) Class() string {
 	if f.Trouble <= troubleGivenUp {
-		return "bad"
+		return badgeBad
 	}
-	return "warn"
+	return badgeWarn
 }
 
 // Name is what people know the webhook by.
@@ -136,28 +136,28 @@ func judge(s *situation) verdict {
 	}
 	switch {
 	case len(fails) > 0:
-		return verdict{"bad", s.failingText(fails), s.openText()}
+		return verdict{badgeBad, s.failingText(fails), s.openText()}
 	case open.Exhausted > 0:
-		return verdict{"bad", "No: " + deliveries(open.Exhausted) + " " + wereOf(open.Exhausted) + " given up, after the last of " + itsOf(open.Exhausted) + " attempts.", s.openText()}
+		return verdict{badgeBad, "No: " + deliveries(open.Exhausted) + " " + wereOf(open.Exhausted) + " given up, after the last of " + itsOf(open.Exhausted) + " attempts.", s.openText()}
 	case late > lateAfter:
-		return verdict{"warn", "Not yet: deliveries are late, by up to " + span(late) + ".", s.openText()}
+		return verdict{badgeWarn, "Not yet: deliveries are late, by up to " + span(late) + ".", s.openText()}
 	case open.Held > 0:
-		return verdict{"warn", "Not yet: " + deliveries(open.Held) + " " + areOf(open.Held) + " held, because somebody has disabled the webhook.", s.openText()}
+		return verdict{badgeWarn, "Not yet: " + deliveries(open.Held) + " " + areOf(open.Held) + " held, because somebody has disabled the webhook.", s.openText()}
 	case !s.accepted:
-		return verdict{"info", "Nothing was accepted yet.", ""}
+		return verdict{badgeInfo, "Nothing was accepted yet.", ""}
 	case s.receivers == 0:
-		return verdict{"warn", "Nobody is told: there is no webhook for the events of interactions.", ""}
+		return verdict{badgeWarn, "Nobody is told: there is no webhook for the events of interactions.", ""}
 	case s.backlog.CountedAt.IsZero():
-		return verdict{"info", "What waits is being counted…", "No webhook fails."}
+		return verdict{badgeInfo, "What waits is being counted…", "No webhook fails."}
 	case open.Pending > 0 && s.failed > 0:
 		return verdict{
-			"warn", "Almost: " + deliveries(open.Pending) + " " + areOf(open.Pending) + " on the way or wait for another attempt.",
+			badgeWarn, "Almost: " + deliveries(open.Pending) + " " + areOf(open.Pending) + " on the way or wait for another attempt.",
 			count(s.failed) + " attempts failed in the last " + s.spanWords + ".",
 		}
 	case open.Pending > 0:
-		return verdict{"good", "Everything is delivered in time.", deliveries(open.Pending) + " " + areOf(open.Pending) + " on the way."}
+		return verdict{badgeGood, "Everything is delivered in time.", deliveries(open.Pending) + " " + areOf(open.Pending) + " on the way."}
 	default:
-		return verdict{"good", "Everything is delivered.", ""}
+		return verdict{badgeGood, "Everything is delivered.", ""}
 	}
 }
 

@@ -39,31 +39,31 @@ func conditionOf(w *hook.Webhook) webhookCondition {
 	switch {
 	case !w.Enabled && w.Disabled.For == hook.DisabledFailing:
 		return webhookCondition{
-			Rank: 1, Class: "bad", Word: "disabled by the server", Since: w.Disabled.At,
+			Rank: 1, Class: badgeBad, Word: "disabled by the server", Since: w.Disabled.At,
 			Text: "Its receiver failed for longer than its settings allow. Its deliveries are kept, and go out when it is enabled.",
 		}
 	case !w.Enabled && w.Disabled.For == hook.DisabledGone:
 		return webhookCondition{
-			Rank: 1, Class: "bad", Word: "disabled by the server", Since: w.Disabled.At,
+			Rank: 1, Class: badgeBad, Word: "disabled by the server", Since: w.Disabled.At,
 			Text: "Its receiver answered 410 Gone. Its deliveries are kept, and go out when it is enabled.",
 		}
 	case !w.Enabled:
 		return webhookCondition{
-			Rank: 3, Class: "warn", Word: "disabled by hand",
+			Rank: 3, Class: badgeWarn, Word: "disabled by hand",
 			Text: "Its deliveries are kept, and go out when it is enabled.",
 		}
 	case w.Circuit.Open():
 		return webhookCondition{
-			Rank: 0, Class: "bad", Word: "circuit open", Since: w.Circuit.Since, ProbeAt: w.Circuit.ProbeAt, DisableAt: w.DisableAt(),
+			Rank: 0, Class: badgeBad, Word: "circuit open", Since: w.Circuit.Since, ProbeAt: w.Circuit.ProbeAt, DisableAt: w.DisableAt(),
 			Text: "Its receiver fails: deliveries are held back without using up their attempts, and one at a time is sent as a probe. The first success closes the circuit.",
 		}
 	case w.Locked():
 		return webhookCondition{
-			Rank: 2, Class: "bad", Word: "locked",
+			Rank: 2, Class: badgeBad, Word: "locked",
 			Text: "This server's master keyset does not open its secrets, so that nothing is sent from here. A server that has the right keyset sends its deliveries.",
 		}
 	default:
-		return webhookCondition{Rank: 4, Class: "good", Word: "enabled", Text: "Its deliveries go out as they become due."}
+		return webhookCondition{Rank: 4, Class: badgeGood, Word: "enabled", Text: "Its deliveries go out as they become due."}
 	}
 }
 
