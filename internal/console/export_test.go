@@ -43,3 +43,9 @@ func NextOf(text string) string { return nextOf(text) }
 
 // Patterns returns those of all routes.
 func (s *Server) Patterns() []string { return s.patterns }
+
+// PagesMax is how many pages are made at a time.
+const PagesMax = pagesMax
+
+// FormsBeingRead is how many forms are being read.
+func (s *Server) FormsBeingRead() int { return len(s.forms) }

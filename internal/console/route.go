@@ -16,6 +16,13 @@ const (
 	pageWaitMax = 2 * time.Second
 	// formBytesMax bounds the body of a form: the settings of a webhook may hold certificates.
 	formBytesMax = 256 << 10
+	// openFormBytesMax bounds that of somebody who is not signed in.
+	openFormBytesMax = 16 << 10
+	// formsMax is how many forms are read at a time, formWaitMax how long one waits for its turn, and formReadMax how long it may take: whoever
+	// dribbles one keeps nobody else from a page.
+	formsMax    = 128
+	formWaitMax = pageWaitMax
+	formReadMax = 10 * time.Second
 )
 
 // access is whom a page is for, beside the permission that its row says it needs.
@@ -53,31 +60,34 @@ func (s *Server) add(pattern string, r *row, h handler) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, req *http.Request) {
 		c := &call{server: s, w: w, r: req, now: s.now()}
 		securityHeaders(w.Header())
-		if err := s.enter(req.Context()); err != nil {
+		err := c.prepare(r)
+		if err == nil {
+			err = enter(req.Context(), s.pages, pageWaitMax)
+		}
+		if err != nil {
 			c.send(answer{}, err)
 			return
 		}
 		defer func() { <-s.pages }()
-		if r != nil {
-			if err := c.admit(r); err != nil {
-				c.send(answer{}, err)
-				return
-			}
-			if r.live > 0 && wantsEvents(req) {
-				c.stream(r, h)
-				return
-			}
+		if r != nil && r.live > 0 && wantsEvents(req) {
+			c.stream(r, h)
+			return
 		}
-		c.send(c.handle(h))
+		c.send(h(c))
 	})
 }
 
-// enter takes a place among those for whom a page is made, or says that there is none.
-func (s *Server) enter(ctx context.Context) error {
-	wait, cancel := context.WithTimeout(ctx, pageWaitMax)
+// enter takes one of the places, or says that there is none for so long.
+func enter(ctx context.Context, places chan<- struct{}, most time.Duration) error {
+	select {
+	case places <- struct{}{}:
+		return nil
+	default:
+	}
+	wait, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	select {
-	case s.pages <- struct{}{}:
+	case places <- struct{}{}:
 		return nil
 	case <-wait.Done():
 		return errBusy
@@ -87,15 +97,37 @@ func (s *Server) enter(ctx context.Context) error {
 // errBusy says that too many pages are being made.
 var errBusy = errors.New("too many pages are asked for at the same time; try again in a moment")
 
-// handle reads the form of a POST and calls the handler. A ParseForm that fails has read too much or not to the end.
-func (c *call) handle(h handler) (answer, error) {
+// prepare finds out what is asked and by whom. r is nil for what is open to everybody.
+func (c *call) prepare(r *row) error {
+	most := int64(openFormBytesMax)
+	if r != nil {
+		if err := c.admit(r); err != nil {
+			return err
+		}
+		most = formBytesMax
+	}
 	if c.r.Method == http.MethodPost {
-		c.r.Body = http.MaxBytesReader(c.w, c.r.Body, formBytesMax)
+		return c.readForm(most)
 	}
 	if err := c.r.ParseForm(); err != nil {
-		return answer{}, &formError{err}
+		return &formError{err}
 	}
-	return h(c)
+	return nil
+}
+
+// readForm reads the body of a POST, before that takes a place from others: it may come slowly.
+func (c *call) readForm(most int64) error {
+	if err := enter(c.ctx(), c.server.forms, formWaitMax); err != nil {
+		return err
+	}
+	defer func() { <-c.server.forms }()
+	// Where the connection has no deadlines, as in tests without one, the server's own bounds it.
+	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(formReadMax))
+	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, most)
+	if err := c.r.ParseForm(); err != nil {
+		return &formError{err}
+	}
+	return nil
 }
 
 // admit finds who asks, whether that may, and which contact centre the page is about.
@@ -119,7 +151,9 @@ func (c *call) admit(r *row) error {
 	case r.needs != "" && !c.by.Permits(r.needs):
 		return &permissionError{"the permission " + string(r.needs)}
 	}
-	c.r = c.r.WithContext(hook.WithActor(c.r.Context(), c.by.Actor.From(c.r.RemoteAddr)))
+	if c.r.Method == http.MethodPost { // a read changes nothing
+		c.r = c.r.WithContext(hook.WithActor(c.r.Context(), c.by.Actor.From(c.r.RemoteAddr)))
+	}
 	return nil
 }
 

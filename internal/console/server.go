@@ -63,6 +63,8 @@ type Server struct {
 	secure    bool
 	// pages has one entry for each page that is being made, and live one for each page that is updated, up to their capacities.
 	pages, live chan struct{}
+	// forms has one entry for each form that is being read.
+	forms chan struct{}
 	// reads has one entry for each live page of events that reads some.
 	reads chan struct{}
 	// elsewhere has one entry for each request that waits for the issuer.
@@ -88,7 +90,7 @@ func New(o Options) (*Server, error) {
 		o.Random = rand.Reader
 	}
 	s := &Server{
-		options: o, mux: http.NewServeMux(), pages: make(chan struct{}, pagesMax), live: make(chan struct{}, liveMax),
+		options: o, mux: http.NewServeMux(), pages: make(chan struct{}, pagesMax), forms: make(chan struct{}, formsMax), live: make(chan struct{}, liveMax),
 		reads:     make(chan struct{}, eventReadsMax),
 		elsewhere: make(chan struct{}, signInsMax), tests: make(chan struct{}, testsMax), draining: make(chan struct{}),
 	}
