@@ -24,11 +24,11 @@ func TestKeyWalk(t *testing.T) {
 		if got := admin.Follow("button", "Create key"); got != http.StatusUnprocessableEntity { // it may nothing
 			t.Fatalf("a key without permissions: %d %s", got, admin.Text("main"))
 		}
-		admin.Inspect("")
+		s.look(admin)
 		admin.ClickOn("input[name=permissions][value='interactions:read']")
 		admin.Follow("button", "Create key")
 		admin.AwaitText("Copy the key now")
-		admin.Inspect("")
+		s.look(admin)
 		text := strings.TrimSpace(admin.Text("main pre"))
 		admin.Follow("link", "I have it")
 		page := admin.Path()
@@ -43,7 +43,7 @@ func TestKeyWalk(t *testing.T) {
 		if got := holder.Text("main"); strings.Contains(got, "wall board") {
 			t.Errorf("who may read interactions sees the key: %s", got)
 		}
-		holder.Inspect("")
+		s.look(holder)
 
 		admin.Follow("button", "Disable")
 		admin.AwaitText("Enable")
@@ -63,6 +63,6 @@ func TestKeyWalk(t *testing.T) {
 		if got != "key.delete key.expire key.enable key.disable key.create" {
 			t.Errorf("the audit log tells of %q", got)
 		}
-		admin.Inspect("")
+		s.look(admin)
 	})
 }

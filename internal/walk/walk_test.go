@@ -106,11 +106,27 @@ func TestWalk(t *testing.T) {
 				p.Inspect(pictureOf(kind))
 				p.Keyboard()
 			} else {
-				p.Inspect("")
+				narrowly(p)
 			}
 		})
 		t.Logf("%d kinds of pages: %s", len(kinds), strings.Join(kinds, " "))
 	})
+}
+
+// look looks at a page on the way: what axe-core finds and whether it fits into a phone. One engine is enough, as the pages are the same.
+func (s *server) look(p *browsertest.Page) {
+	s.t.Helper()
+	if s.engine == "sqlite" {
+		narrowly(p)
+	}
+}
+
+// narrowly looks at a page where what is long has least room.
+func narrowly(p *browsertest.Page) {
+	p.Look(browsertest.Narrow())
+	p.Fits()
+	p.Axe()
+	p.Look(browsertest.Light())
 }
 
 // Every page of an empty store: what a newcomer sees.
@@ -118,12 +134,8 @@ func TestWalkEmpty(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
 		p := browsertest.Open(t, s.url)
 		signIn(p)
-		walk(t, p, func(kind string) {
-			if s.engine == "sqlite" {
-				p.Inspect("empty-" + pictureOf(kind))
-			} else {
-				p.Axe()
-			}
+		walk(t, p, func(string) {
+			s.look(p)
 		})
 	})
 }
