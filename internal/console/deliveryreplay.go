@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/url"
@@ -145,7 +146,8 @@ func (s *Server) replaySelected(c *call) (answer, error) {
 	}
 	replayed := 0
 	var reasons []string
-	for _, id := range ids {
+	// In the order of their events, which their ids are in: a STARTED cannot be replayed while its FINISHED is being sent.
+	for _, id := range slices.SortedFunc(slices.Values(ids), func(a, b hook.DeliveryID) int { return bytes.Compare(a.UUID[:], b.UUID[:]) }) {
 		err := s.replayOnce(c, id)
 		if err == nil {
 			replayed++
