@@ -70,7 +70,7 @@ func causeOf(f hook.Failure, status int) cause {
 	case hook.FailureStatus:
 		return causeOfStatus(status)
 	case hook.FailureRedirect:
-		return cause{"The receiver has moved, or its address wants a slash at the end or https in place of http. A redirect is never followed: it could lead anywhere, with a signed body.", "Look up the Location that the curl line below shows, and make it the webhook's URL."}
+		return cause{"The receiver has moved, or its address wants a slash at the end or https in place of http. A redirect is never followed: it could lead anywhere, with a signed body.", "Look up the Location of its answer with curl, and make it the webhook's URL."}
 	case hook.FailureTimeout:
 		return cause{"The receiver did not answer in the webhook's request timeout. Often it does its work before it answers; or a firewall drops the packets, where no connection was made either.", "Have it keep the event and answer 200 at once, and do the work afterwards. Where it needs longer, raise the webhook's request timeout."}
 	case hook.FailureDNS:
@@ -86,11 +86,11 @@ func causeOf(f hook.Failure, status int) cause {
 	case hook.FailureRequest:
 		return cause{"What came back was not HTTP, or the request could not be made. Often the port speaks another protocol, or the URL says http where the port speaks https.", "Mend the scheme or the port of the webhook's URL."}
 	case hook.FailureToken:
-		return cause{"The authorization server gave no access token, so that nothing was posted to the receiver.", "Check the webhook's token URL, client id and client secret; the error below is what that server said."}
+		return cause{"The authorization server gave no access token, so that nothing was posted to the receiver.", "Check the webhook's token URL, client id and client secret; the error is what that server said."}
 	case hook.FailureProxy:
 		return cause{"This server's own egress proxy failed. That is not the receiver's fault, and uses up no attempt.", "Ask the operator of this server to look at the proxy."}
 	default:
-		return cause{"This class of failure is of a newer version.", "The error below says what happened."}
+		return cause{"This class of failure is of a newer version.", "The error says what happened."}
 	}
 }
 
@@ -98,7 +98,7 @@ func causeOf(f hook.Failure, status int) cause {
 func causeOfStatus(status int) cause {
 	switch status {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
-		return cause{"The receiver does not understand the body, or checks it too strictly.", "Compare the body below with what it expects; its response often says which field is wrong. It should ignore fields that it does not know."}
+		return cause{"The receiver does not understand the body, or checks it too strictly.", "Compare the body with what it expects; its response often says which field is wrong. It should ignore fields that it does not know."}
 	case http.StatusUnauthorized:
 		return cause{"The receiver found the signature or the credentials wrong. Most often it has another app secret, or it computes the signature over a body that it has parsed and written anew.", "Compare the app secrets, and have it sign the bytes as they came, before any parsing. The test of the webhook explains more."}
 	case http.StatusForbidden:
@@ -122,9 +122,9 @@ func causeOfStatus(status int) cause {
 	}
 	switch {
 	case status >= 500 && status <= 599:
-		return cause{"The receiver failed while it handled the event.", "Look into the receiver's log at this time, or repeat the request with the curl line below."}
+		return cause{"The receiver failed while it handled the event.", "Look into the receiver's log at this time, or repeat the request with curl."}
 	case status >= 400 && status <= 499:
-		return cause{"The receiver refuses the request; its response may say why.", "Repeat the request with the curl line below, and mend the receiver or the webhook's settings."}
+		return cause{"The receiver refuses the request; its response may say why.", "Repeat the request with curl, and mend the receiver or the webhook's settings."}
 	case status >= 200 && status <= 299:
 		return cause{"The receiver took it, but only the status 200 acknowledges, as with the original.", "Have it answer 200, or set the webhook's success to 2xx."}
 	default:

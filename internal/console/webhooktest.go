@@ -25,14 +25,16 @@ type webhookTestPage struct {
 	Rotating, Next bool
 	// Attempt is nil before the test.
 	Attempt *hook.Attempt
-	// Meaning says what came of it, and Causes why a signature may be wrong.
-	Meaning string
-	Causes  []signatureCause
-	Check   signatureCheck
+	// Causes say why a signature may be wrong.
+	Causes []signatureCause
+	Check  signatureCheck
 }
 
 // Acknowledged reports whether the receiver took it.
 func (p *webhookTestPage) Acknowledged() bool { return p.Attempt != nil && p.Attempt.Acknowledged() }
+
+// Cause explains a failure.
+func (p *webhookTestPage) Cause() cause { return causeOf(p.Attempt.Failure, p.Attempt.Status) }
 
 // Mail reports whether the webhook sends e-mail.
 func (p *webhookTestPage) Mail() bool { return isMail(p.Webhook) }
@@ -77,7 +79,7 @@ func (s *Server) testWebhook(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	page.Attempt, page.Meaning = &attempt, meaningOf(&attempt)
+	page.Attempt = &attempt
 	if doubtsSignature(&attempt) && !isMail(w) {
 		page.Causes, page.Check = causesOf(tried, w, &attempt, c.now), checkOf(tried)
 	}
@@ -98,38 +100,6 @@ func (s *Server) test(c *call, w *hook.Webhook) (hook.Attempt, error) {
 	<-s.pages
 	defer func() { s.pages <- struct{}{} }()
 	return s.options.Tester.Test(c.ctx(), w), nil
-}
-
-// meaningOf says what came of an attempt, and what can be done.
-func meaningOf(a *hook.Attempt) string {
-	switch a.Failure {
-	case hook.FailureNone:
-		return "The receiver acknowledged the test: it is reached, and takes what it gets."
-	case hook.FailureStatus:
-		return "The receiver answered, but not with a status that acknowledges. Its log says why."
-	case hook.FailureRedirect:
-		return "The receiver answered with a redirect, which is never followed: put the URL that it points to into the settings."
-	case hook.FailureTimeout:
-		return "There was no complete answer within the request timeout. A receiver should keep what it gets, answer, and work on it afterwards."
-	case hook.FailureDNS:
-		return "The name in the URL did not resolve. Check how it is spelt, and whether this server's DNS knows it."
-	case hook.FailureRefused:
-		return "Nothing listens at the address and port of the URL. Is the receiver running there?"
-	case hook.FailureBroken:
-		return "The connection broke before the answer was complete. Something on the way, or the receiver itself, closed it."
-	case hook.FailureTLS:
-		return "The TLS handshake failed. The certificate has to be valid for the URL's name, and its authority be known here: private ones belong into TLS, Roots."
-	case hook.FailureBlocked:
-		return "The operator of this server does not allow the address: private ones have to be in allow-private-targets."
-	case hook.FailureRequest:
-		return "The request could not be made, or the answer was not HTTP."
-	case hook.FailureToken:
-		return "The authorization server gave no token, so that nothing was sent. Check the token endpoint, the client's id and its secret."
-	case hook.FailureProxy:
-		return "The operator's own proxy failed, so that nothing was sent."
-	default:
-		return "The test failed."
-	}
 }
 
 // doubtsSignature reports whether a receiver seems to say that a signature is wrong: by a status that refuses the sender, or in words.
