@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hookswitch/hookswitch/interaction"
@@ -44,7 +45,7 @@ type webhookChoice struct {
 // listedDelivery is one row.
 type listedDelivery struct {
 	*store.Delivery
-	// WebhookName is its URL for those who may see webhooks, else its id.
+	// WebhookName is what people know it by, for those who may see webhooks, else its id.
 	WebhookName string
 }
 
@@ -176,7 +177,7 @@ func (s *Server) webhookNames(c *call) (*webhookNames, error) {
 	list, _, err := s.options.Store.Webhooks(c.ctx(), c.center.Number, store.Page{Limit: webhooksChosenMax})
 	n := &webhookNames{shown: c.by.May(hook.PermitWebhooks), byID: map[hook.WebhookID]string{}}
 	for _, w := range list {
-		n.byID[w.ID] = w.Settings.URL
+		n.byID[w.ID] = nameOfWebhook(w)
 		if w.Settings.Purpose != hook.PurposeNotices {
 			n.list = append(n.list, w)
 		}
@@ -198,12 +199,22 @@ func (n *webhookNames) choices(chosen string) (list []webhookChoice) {
 	for _, w := range n.list {
 		id := w.ID.String()
 		found = found || id == chosen
-		list = append(list, webhookChoice{id, n.of(w.ID), id == chosen})
+		list = append(list, webhookChoice{id, n.choice(w), id == chosen})
 	}
 	if !found {
 		list = append(list, webhookChoice{chosen, chosen, true})
 	}
 	return list
+}
+
+// choice is a webhook in a list to choose from: two may have the same description.
+func (n *webhookNames) choice(w *hook.Webhook) string {
+	name := n.of(w.ID)
+	if n.shown && w.Settings.Description != "" {
+		shown, _, _ := strings.Cut(w.Settings.URL, "?")
+		name += ", " + shown
+	}
+	return name
 }
 
 // Tabs are the lists, what needs somebody first.

@@ -52,7 +52,7 @@ func (s *Server) showDelivery(c *call) (answer, error) {
 	}
 	w, _ := c.receiver(d)
 	page := &deliveryPage{
-		frame: c.frame("Delivery"), Delivery: c.delivery(d), Operation: d.Operation, ReplayKey: c.replayKey(d),
+		frame: c.frame("Delivery " + d.ID.String()), Delivery: c.delivery(d), Operation: d.Operation, ReplayKey: c.replayKey(d),
 		Older: max(len(d.Attempts)-attemptsShownMax, 0), Removed: max(d.AttemptsMade-len(d.Attempts), 0),
 	}
 	if e != nil {

@@ -39,7 +39,7 @@ func TestDeliverySaysItsStateAndWhatComesNext(t *testing.T) {
 	id := hook.NewDeliveryID(i.StartedEvent, w.Number)
 	shows("due", id, "pending", "It is due now", "3 attempts left", "None yet")
 	i = h.changed(now, hook.Change{Op: hook.OpStop, ID: i.ID, By: hook.ByWorkflow})
-	shows("waits", hook.NewDeliveryID(i.Stopped.Event, w.Number), "waiting", "must not overtake", deliveriesPath+id.String())
+	shows("waits", hook.NewDeliveryID(i.Stopped.Event, w.Number), "pending", "must not overtake", deliveriesPath+id.String())
 
 	h.attempted(now, w, refusal(), now.Add(10*time.Minute))
 	a := b.get(deliveriesPath + id.String())

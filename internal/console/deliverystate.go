@@ -38,7 +38,7 @@ func (c *call) delivery(d *store.Delivery) *deliveryView {
 	case hook.DeliveryExhausted:
 		v.Means, v.Next = "It was given up after "+made+": the retry schedule has no more.", "Nothing more happens by itself: mend the cause that its last attempt names, and replay it."
 	case hook.DeliveryWaiting:
-		v.Word, v.Means, v.Next = "waiting", "This FINISHED must not overtake the STARTED of its interaction.", "It goes out once the delivery of that STARTED is delivered or exhausted."
+		v.Means, v.Next = "This FINISHED must not overtake the STARTED of its interaction.", "It goes out once the delivery of that STARTED is delivered or exhausted."
 	case hook.DeliveryHeld:
 		v.Means, v.Next, v.NextAt = held(w, c.now)
 	case hook.DeliveryPending:

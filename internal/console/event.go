@@ -157,10 +157,13 @@ func (c *call) eventRow(e *store.EventRecord) eventRow {
 // Class is the colour of an event.
 func (r *eventRow) Class() string {
 	if r.Event.Kind == interaction.EventStarted {
-		return badgeGood
+		return badgeInfo
 	}
-	return badgeInfo
+	return badgeGood // as STOPPED, the state that it is about
 }
+
+// StateClass is the colour of the interaction's state.
+func (r *eventRow) StateClass() string { return interactionBadge(r.Interaction.State) }
 
 // Newer is the page with what came since.
 func (p *eventsPage) Newer() string { return p.Filter.after(p.Cursor) }

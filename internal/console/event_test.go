@@ -91,7 +91,7 @@ func TestLiveFilters(t *testing.T) {
 		"event=FINISHED": nil, "subtype=WhatsApp": nil, "queue=%3Cscript%3E": nil,
 	} {
 		a := b.get(livePath + "?" + query)
-		b.shows(a, http.StatusOK, "Show all")
+		b.shows(a, http.StatusOK, ">Clear<")
 		if diff := cmp.Diff(want, shown(a.body)); diff != "" {
 			t.Errorf("%s: %s", query, diff)
 		}

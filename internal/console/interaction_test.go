@@ -254,7 +254,7 @@ func TestInteractionTimeline(t *testing.T) {
 		b := h.signedIn(1)
 		started, finished := hook.NewDeliveryID(i.StartedEvent, w.Number), hook.NewDeliveryID(i.Stopped.Event, w.Number)
 		path := interactionsPath + "/" + i.ID.String()
-		b.shows(b.get(path), http.StatusOK, "waiting", "waits for STARTED", "/console/cc/default/deliveries/"+started.String())
+		b.shows(b.get(path), http.StatusOK, "pending", "waits for STARTED", "/console/cc/default/deliveries/"+started.String())
 		h.attempted(began.Add(time.Second), w, hook.Attempt{Status: 503, Failure: hook.FailureStatus, Response: []byte("try later"), Duration: 40 * time.Millisecond, Events: 1, Timing: hook.Timing{
 			DNS: time.Millisecond, Connect: 2 * time.Millisecond, TLS: 3 * time.Millisecond, FirstByte: 30 * time.Millisecond,
 		}}, began.Add(2*time.Second))

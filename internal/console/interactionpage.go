@@ -71,7 +71,7 @@ func (s *Server) showInteraction(c *call) (answer, error) {
 		return answer{}, hook.ErrNotFound
 	}
 	page := &interactionPage{
-		frame: c.frame("Interaction"), I: i, SelfURI: i.SelfURI(s.options.PublicURL), SessionURL: c.url("interactions") + "?session=" + i.SessionID.String(),
+		frame: c.frame("Interaction " + i.ID.String()), I: i, SelfURI: i.SelfURI(s.options.PublicURL), SessionURL: c.url("interactions") + "?session=" + i.SessionID.String(),
 		Contact: printable([]byte(indented(string(i.Content.Contact)))), Timeline: lifeOf(i),
 	}
 	for _, key := range slices.Sorted(maps.Keys(i.Content.UserData)) {

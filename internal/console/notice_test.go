@@ -34,7 +34,7 @@ func TestNotices(t *testing.T) {
 		b.shows(b.get(noticesPath), http.StatusOK, "circuit opened", ">delivered<", "https://operators.example/notices</a>", "1 webhook gets notices")
 
 		a = b.get(noticesPath + "?type=webhook.circuitOpened&webhook=" + w.ID.String())
-		b.shows(a, http.StatusOK, "deliveries to https://crm.example/", "Show all")
+		b.shows(a, http.StatusOK, "deliveries to https://crm.example/", ">Clear<")
 		s.hides(a, "was given up")
 		b.shows(b.get(noticesPath+"?webhook="+to.ID.String()), http.StatusOK, "No such notices here")
 	})

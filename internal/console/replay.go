@@ -72,7 +72,7 @@ func (s *Server) showReplays(c *call) (answer, error) {
 func (n *webhookNames) replay(r *hook.Replay) shownReplay {
 	name := n.of(r.Webhook.ID)
 	if n.shown {
-		name = r.Webhook.Settings.URL
+		name = nameOfWebhook(r.Webhook)
 	}
 	return shownReplay{r, name}
 }

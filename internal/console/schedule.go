@@ -52,11 +52,11 @@ func scheduleOf(r hook.Retry) *schedule {
 		s.Tries = append(s.Tries, t)
 	}
 	if len(s.Tries) == 0 {
-		s.Words = "1 try and no redelivery: a delivery that fails once is exhausted."
+		s.Words = "1 attempt and no redelivery: a delivery that fails once is exhausted."
 		return s
 	}
 	last := &s.Tries[len(s.Tries)-1]
-	s.Words = fmt.Sprintf("%d tries in %s; the first wait is %s, the last %s.", len(s.Tries)+1, lasts(at), lasts(s.Tries[0].Wait), lasts(last.Wait))
+	s.Words = fmt.Sprintf("%d attempts in %s; the first wait is %s, the last %s.", len(s.Tries)+1, lasts(at), lasts(s.Tries[0].Wait), lasts(last.Wait))
 	s.draw(s.Tries[0].AtMin, last.AtMax)
 	return s
 }

@@ -98,7 +98,7 @@ func (f *failing) look(now time.Time) {
 	case w.Enabled && !f.Open.OldestDue.IsZero() && now.Sub(f.Open.OldestDue) > lateAfter:
 		set(troubleLate, "late", "It gets more than its receiver, its rate limit or its concurrency lets through.", f.Open.OldestDue)
 	case !w.Enabled && f.Open.Held > 0:
-		set(troubleHeld, "disabled", "Somebody has disabled it, and its deliveries are held.", f.Open.OldestHeld)
+		set(troubleHeld, "disabled by hand", "Somebody has disabled it, and its deliveries are held.", f.Open.OldestHeld)
 	}
 }
 

@@ -189,7 +189,7 @@ func (s *Server) webhookPage(c *call) (*webhookPage, error) {
 		return nil, err
 	}
 	page := &webhookPage{
-		frame: c.frame("Webhook"), Webhook: w, Condition: conditionOf(w), Settings: settingsInWords(&w.Settings), Schedule: scheduleOf(w.Settings.Retry),
+		frame: c.frame("Webhook " + nameOfWebhook(w)), Webhook: w, Condition: conditionOf(w), Settings: settingsInWords(&w.Settings), Schedule: scheduleOf(w.Settings.Retry),
 		Rotation: rotationOf(&w.Secrets, c.now),
 	}
 	if page.Health, err = s.healthOf(c, w); err != nil {

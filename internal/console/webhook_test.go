@@ -98,7 +98,7 @@ func TestWebhookFromFormToDeletion(t *testing.T) {
 		secret := regexp.MustCompile(`whsec_[A-Za-z0-9+/=]{44}`).FindString(html.UnescapeString(made.body))
 		again := b.post(webhooksPath+"/new", form)
 		page := b.follow(again)
-		b.shows(page, http.StatusOK, "CRM &#34;&gt;&lt;script&gt;", "20 tries in 2 days 22 h", "No attempts.")
+		b.shows(page, http.StatusOK, "CRM &#34;&gt;&lt;script&gt;", "20 attempts in 2 days 22 h", "No attempts.")
 		if all := html.UnescapeString(again.body + again.location + page.body); secret == "" || strings.Contains(all, secret) || strings.Contains(page.body, "<script>alert") {
 			t.Errorf("secret %q; the page:\n%s", secret, page.body)
 		}
@@ -110,7 +110,7 @@ func TestWebhookFromFormToDeletion(t *testing.T) {
 		one := webhooksPath + "/" + id
 
 		edited := with(entered(b.get(one+"/edit")), "description", "CRM", "retry.attempts", "3", "success", "2xx")
-		b.shows(b.follow(b.post(one+"/edit", edited)), http.StatusOK, "The settings were saved", "4 tries in 1 min 5 s", "any 2xx")
+		b.shows(b.follow(b.post(one+"/edit", edited)), http.StatusOK, "The settings were saved", "4 attempts in 1 min 5 s", "any 2xx")
 		b.follow(b.post(one+"/edit", edited)) // a second time it changes nothing, and is no conflict
 
 		for _, step := range []struct{ path, says string }{{"disable", "disabled by hand"}, {"enable", "Disable this webhook"}} {

@@ -191,15 +191,15 @@ func noticeFields() webhookGroup {
 
 func retryFields() webhookGroup {
 	return webhookGroup{
-		ID: "retry", Title: "Tries", Schedule: true, Help: "What counts as delivered, and when a delivery that failed is sent again. A receiver's Retry-After is honoured, up to the longest wait.",
+		ID: "retry", Title: "Attempts and retries", Schedule: true, Help: "What counts as delivered, and when a delivery that failed is sent again. A receiver's Retry-After is honoured, up to the longest wait.",
 		Fields: []webhookField{
 			{Name: "requestTimeout", Label: "Request timeout", Kind: fieldText, Help: "Bounds each POST as a whole: 1s to 60s; 10s is the default."},
 			{
 				Name: "success", Label: "Delivered when answered with", Kind: fieldRadios,
 				Options: []webhookOption{{Value: string(hook.Success200), Label: "200", Help: "and nothing else"}, {Value: string(hook.Success2xx), Label: "any 2xx", Help: "200 to 299"}},
 			},
-			{Name: "retry.timeout", Label: "First wait", Kind: fieldText, Help: "From the first try to the first redelivery: 100ms to 24h; 5s is the default."},
-			{Name: "retry.attempts", Label: "Redeliveries", Kind: fieldText, Help: "After the first try: 0 to 100; 19 is the default. After the last one the delivery is exhausted, and can be replayed."},
+			{Name: "retry.timeout", Label: "First wait", Kind: fieldText, Help: "From the first attempt to the first redelivery: 100ms to 24h; 5s is the default."},
+			{Name: "retry.attempts", Label: "Redeliveries", Kind: fieldText, Help: "After the first attempt: 0 to 100; 19 is the default. After the last one the delivery is exhausted, and can be replayed."},
 			{Name: "retry.backoff", Label: "Factor", Kind: fieldText, Help: "From one wait to the next: 1 to 10; 3 is the default. 1 makes all waits the same."},
 			{Name: "retry.maxTimeout", Label: "Longest wait", Kind: fieldText, Help: "Bounds every wait: at most 24h; 6h is the default."},
 			{Name: "retry.jitter", Label: "Jitter", Kind: fieldText, Help: "The share by which a wait is longer or shorter at random, so that not all come at once: 0 to 0.5; 0.1 is the default."},
@@ -222,7 +222,7 @@ func paceFields() webhookGroup {
 func failingFields() webhookGroup {
 	return webhookGroup{
 		ID: "failing", Title: "When the receiver fails", Folded: true,
-		Help: "After many failures the circuit opens: deliveries wait without using up their tries, and one at a time is sent as a probe, until one succeeds.",
+		Help: "After many failures the circuit opens: deliveries wait without using up their attempts, and one at a time is sent as a probe, until one succeeds.",
 		Fields: []webhookField{
 			{Name: "circuitBreaker.failures", Label: "Failures in a row that open the circuit", Kind: fieldText, Help: "On one node: 1 to 1,000; 20 is the default."},
 			{Name: "circuitBreaker.share", Label: "Failing share of a minute that opens it", Kind: fieldText, Help: "0.01 to 1; 0.8 is the default."},
@@ -251,7 +251,7 @@ func headerFields() webhookGroup {
 			{
 				Name: "metadata", Label: "About the delivery", Kind: fieldBoxes, Help: "Turn off what a receiver of the original stumbles over.",
 				Options: []webhookOption{
-					{Value: string(hook.MetadataAttempt), Label: "Hookswitch-Attempt", Help: "1 for the first try"},
+					{Value: string(hook.MetadataAttempt), Label: "Hookswitch-Attempt", Help: "1 for the first attempt"},
 					{Value: string(hook.MetadataDelivery), Label: "Hookswitch-Delivery", Help: "the delivery's id"},
 					{Value: string(hook.MetadataUserAgent), Label: "User-Agent", Help: "with the version"},
 				},

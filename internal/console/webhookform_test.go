@@ -168,13 +168,13 @@ func TestScheduleIsDrawnWithoutSaving(t *testing.T) {
 	h := open(t, storetest.Open(t).Store)
 	b := h.signedIn(1)
 	form := with(entered(b.get(webhooksPath+"/new")), "retry.attempts", "2", "description", "kept", "show", "schedule")
-	b.shows(b.post(webhooksPath+"/new", form), http.StatusOK, "3 tries in 20 s", `value="kept"`, `role="img"`, "<td class=\"number\">13.5 s to 16.5 s</td>")
+	b.shows(b.post(webhooksPath+"/new", form), http.StatusOK, "3 attempts in 20 s", `value="kept"`, `role="img"`, "<td class=\"number\">13.5 s to 16.5 s</td>")
 	form.Set("show", "genesys")
-	b.shows(b.post(webhooksPath+"/new", form), http.StatusOK, "6 tries in 25 s", `value="kept"`)
+	b.shows(b.post(webhooksPath+"/new", form), http.StatusOK, "6 attempts in 25 s", `value="kept"`)
 	form = with(form, "show", "schedule", "retry.backoff", "x")
 	b.shows(b.post(webhooksPath+"/new", form), http.StatusOK, "It cannot be drawn: retry.backoff must be a number")
 	part := b.get(webhooksPath + "/schedule?retry.attempts=0")
-	b.shows(part, http.StatusOK, "1 try and no redelivery")
+	b.shows(part, http.StatusOK, "1 attempt and no redelivery")
 	if strings.Contains(part.body, "<html") || strings.Contains(part.body, "<svg") {
 		t.Errorf("the part:\n%s", part.body)
 	}

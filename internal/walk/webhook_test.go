@@ -20,7 +20,7 @@ func TestWebhookWalk(t *testing.T) {
 		p.Fill("URL", "ftp://nowhere")
 		p.Fill("Description", "Screen pops")
 		p.Expect(http.StatusUnprocessableEntity)
-		if got := p.Follow("button", "Create the webhook"); got != http.StatusUnprocessableEntity {
+		if got := p.Follow("button", "Create webhook"); got != http.StatusUnprocessableEntity {
 			t.Errorf("a wrong URL is answered %d", got)
 		}
 		if got := browsertest.Eval[string](p, `document.querySelector("[aria-invalid=true]").value`); got != "ftp://nowhere" {
@@ -28,7 +28,7 @@ func TestWebhookWalk(t *testing.T) {
 		}
 		s.look(p)
 		p.Fill("URL", to.url)
-		p.Follow("button", "Create the webhook")
+		p.Follow("button", "Create webhook")
 		s.look(p)
 		if len(p.Text("main pre")) < 16 {
 			t.Errorf("the secret is not shown: %s", p.Text("main"))
