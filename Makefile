@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build test lint vulncheck fmt generate crash soak fuzz bench demo clean
+.PHONY: help build test lint vulncheck fmt generate screenshots crash soak fuzz bench demo clean
 
 KILLS        ?= 40
 INTERACTIONS ?= 40000
@@ -16,7 +16,7 @@ TOOL := go tool -modfile=tools/go.mod
 
 help: ## list the targets
 	@while IFS= read -r line; do \
-		if [[ $$line =~ ^([a-z]+):.*'## '(.*)$$ ]]; then printf '%-10s %s\n' "$${BASH_REMATCH[1]}" "$${BASH_REMATCH[2]}"; fi; \
+		if [[ $$line =~ ^([a-z]+):.*'## '(.*)$$ ]]; then printf '%-11s %s\n' "$${BASH_REMATCH[1]}" "$${BASH_REMATCH[2]}"; fi; \
 	done < Makefile
 
 build: ## build the static binary bin/hookswitch
@@ -45,6 +45,10 @@ fmt: ## format the Go files
 
 generate: ## make the generated files again
 	go generate ./...
+
+screenshots: ## take the pictures of the console that the README shows, into docs/images
+	scripts/setup
+	go test ./internal/walk -count=1 -run '^TestPictures$$' -args -pictures=docs/images
 
 crash: ## kill and freeze the real binary under load, one and several, and count what is lost (KILLS=40 INTERACTIONS=40000)
 	scripts/setup

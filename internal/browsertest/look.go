@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -95,6 +96,26 @@ func (p *Page) Screenshot(name string) {
 	})
 }
 
+// pictureBytesMax is how large a picture of the README may be.
+const pictureBytesMax = 200_000
+
+// Picture writes what a light window of this height shows to folder/NAME.png at the root of the repository; without a folder to
+// screenshots/NAME.png. It is for the README: the test fails when the file is larger than 200 kB.
+func (p *Page) Picture(folder, name string, height int64) {
+	p.t.Helper()
+	before := p.look
+	p.Look(Look{Name: "picture", Width: Light().Width, Height: height})
+	shot, err := call(p, page.CaptureScreenshot, page.CaptureScreenshotParams{})
+	if err != nil {
+		p.t.Fatalf("take a picture of the window: %v", err)
+	}
+	if len(shot.Data) > pictureBytesMax {
+		p.t.Errorf("the picture %s has %d bytes; at most %d are wanted", name, len(shot.Data), pictureBytesMax)
+	}
+	p.write(cmp.Or(folder, "screenshots"), name, shot.Data)
+	p.Look(before)
+}
+
 // each does something in every look and returns to the present one.
 func (p *Page) each(do func()) {
 	p.t.Helper()
@@ -122,15 +143,21 @@ func (p *Page) picture(name string) {
 	if err != nil {
 		p.t.Fatalf("take a picture of the page: %v", err)
 	}
+	p.write("screenshots", fmt.Sprintf("%s-%s", name, p.look.Name), shot.Data)
+}
+
+// write writes a picture to a folder of the repository.
+func (p *Page) write(folder, name string, data []byte) {
+	p.t.Helper()
 	root, err := moduleRoot()
 	if err != nil {
 		p.t.Fatalf("find the folder of the pictures: %v", err)
 	}
-	file := filepath.Join(root, "screenshots", fmt.Sprintf("%s-%s.png", name, p.look.Name))
+	file := filepath.Join(root, filepath.FromSlash(folder), name+".png")
 	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
 		p.t.Fatalf("make the folder of the pictures: %v", err)
 	}
-	if err := os.WriteFile(file, shot.Data, 0o600); err != nil {
+	if err := os.WriteFile(file, data, 0o600); err != nil {
 		p.t.Fatalf("write the picture: %v", err)
 	}
 }
