@@ -339,6 +339,9 @@ func (d listedDelivery) Open() bool {
 	return d.State == hook.DeliveryPending || d.State == hook.DeliveryWaiting || d.State == hook.DeliveryHeld
 }
 
+// Held is whether it waits for its webhook, whatever its own time of the next attempt says.
+func (d listedDelivery) Held() bool { return d.State == hook.DeliveryHeld }
+
 // Waits is whether it is a FINISHED whose STARTED is still to be delivered.
 func (d listedDelivery) Waits() bool { return d.State == hook.DeliveryWaiting }
 

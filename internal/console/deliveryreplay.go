@@ -205,7 +205,7 @@ func whyNotReplayed(err error) (reason string, known bool) {
 }
 
 // nounOf is a number with its noun.
-func nounOf(n int, one, many string) string {
+func nounOf[N int | int64](n N, one, many string) string {
 	if n == 1 {
 		return count(n) + " " + one
 	}

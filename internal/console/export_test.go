@@ -35,6 +35,9 @@ func Views() map[string]any {
 	}
 }
 
+// Frame returns what is around every page, empty.
+func Frame() any { return frame{} }
+
 // Templates returns the page templates of a server.
 func (s *Server) Templates() map[string]*template.Template { return s.templates }
 

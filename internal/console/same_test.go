@@ -2,11 +2,13 @@ package console_test
 
 import (
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hookswitch/hookswitch/interaction"
+	"github.com/hookswitch/hookswitch/internal/console"
 	"github.com/hookswitch/hookswitch/internal/hook"
 	"github.com/hookswitch/hookswitch/internal/store/storetest"
 )
@@ -34,6 +36,40 @@ func TestWebhookHasOneName(t *testing.T) {
 			s.hides(a, "token=abc")
 		}
 	}
+}
+
+// TestFrameIsOnePage shows that no page has something of its own by the name of what is around every page, which would be shown there instead:
+// the footer of the form of a webhook told the version of that.
+func TestFrameIsOnePage(t *testing.T) {
+	t.Parallel()
+	around := reflect.TypeOf(console.Frame())
+	for name, view := range console.Views() {
+		page := reflect.TypeOf(view).Elem()
+		for i := range around.NumField() {
+			field := around.Field(i).Name
+			if found, ok := page.FieldByName(field); !ok || len(found.Index) != 2 {
+				t.Errorf("the page %s has a %s of its own", name, field)
+			}
+		}
+	}
+}
+
+// TestHeldDeliveryHasNoTime shows that what is held is not said to go out at a time of its own: it waits for its webhook.
+func TestHeldDeliveryHasNoTime(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, storetest.Open(t))
+	b := s.signedIn(0)
+	w := s.hears("https://crm.example/hook")
+	s.begins(interaction.MediaChat, "support", 1)
+	s.attempts(w, hook.FailureStatus, time.Now().Add(time.Hour))
+	next := `<span class="muted">next </span>`
+	b.shows(b.get(overviewPath+"deliveries?state=all"), http.StatusOK, next)
+	if _, err := s.opened.EnableWebhook(t.Context(), s.center, w.ID, time.Now(), false, nil); err != nil {
+		t.Fatal(err)
+	}
+	a := b.get(overviewPath + "deliveries?state=all")
+	b.shows(a, http.StatusOK, ">held<")
+	s.hides(a, next)
 }
 
 // TestOverviewNamesFirst shows that the overview says who fails before it counts, and leads from each number to the deliveries that it is of.

@@ -73,7 +73,7 @@ func TestHealthChartFitsItsCoordinates(t *testing.T) {
 	if len(h.Busy()) != 2 || h.Bars[0].P50Line != "" || h.Bars[1].P50Line == h.Bars[1].P99Line {
 		t.Errorf("%+v", h.Bars)
 	}
-	if words := h.Words(); !strings.HasPrefix(words, "2 acknowledged, 3 failed attempts, 1 deliveries exhausted. Half were acknowledged within ") {
+	if words := h.Words(); !strings.HasPrefix(words, "2 acknowledged, 3 failed attempts, 1 delivery exhausted. Half were acknowledged within ") {
 		t.Errorf("it says %q", words)
 	}
 	if idle := newHealthChart("day", "", "", make([]hook.Activity, 2)); idle.Words() != "No attempts." || idle.Delayed() {

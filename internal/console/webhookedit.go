@@ -17,10 +17,10 @@ type webhookFormPage struct {
 	// Webhook is the one that is edited, or nil for a new one.
 	Webhook *hook.Webhook
 	// Action is where the form goes.
-	Action  string
-	Version string
-	Groups  []webhookGroup
-	Faults  []faultOf
+	Action   string
+	Revision string
+	Groups   []webhookGroup
+	Faults   []faultOf
 	// Schedule is the one that was entered, or nil where that is wrong: ScheduleFault says what.
 	Schedule      *schedule
 	ScheduleFault string
@@ -50,7 +50,7 @@ func (c *call) webhookForm(values url.Values, wrong faults, before *hook.Webhook
 	page := &webhookFormPage{frame: c.frame("New webhook"), Webhook: before, Action: c.url("webhooks", "new"), Groups: webhookGroups(values, wrong, before)}
 	if before != nil {
 		page.Title, page.Action = "Edit webhook", c.url("webhooks", before.ID.String(), "edit")
-		page.Version = versionOf(before)
+		page.Revision = versionOf(before)
 	}
 	page.Faults = faultsIn(page.Groups, wrong)
 	page.Schedule, page.ScheduleFault = enteredSchedule(values)

@@ -120,7 +120,7 @@ func (h healthChart) Words() string {
 	if t.Acknowledged+t.Failed == 0 {
 		return "No attempts."
 	}
-	words := fmt.Sprintf("%s acknowledged, %s failed attempts, %s deliveries exhausted.", count(t.Acknowledged), count(t.Failed), count(t.Exhausted))
+	words := fmt.Sprintf("%s acknowledged, %s, %s exhausted.", count(t.Acknowledged), nounOf(t.Failed, "failed attempt", "failed attempts"), nounOf(t.Exhausted, "delivery", "deliveries"))
 	if t.Delays.Count() > 0 {
 		words += fmt.Sprintf(" Half were acknowledged within %s of their event, 99 of 100 within %s.", took(t.Delays.Quantile(0.50)), took(t.Delays.Quantile(0.99)))
 	}
