@@ -94,6 +94,8 @@ type listing struct {
 	deep, deepInteractions []string
 	// someDeliveries are the ids of deliveries from anywhere in the world.
 	someDeliveries []string
+	// replay and key are the ids of one each.
+	replay, key string
 }
 
 // openLists makes the store, or uses the one that was kept, and starts a server on it.
@@ -221,6 +223,9 @@ func (l *listing) make(ctx context.Context) error {
 			return err
 		}
 		l.hooks = append(l.hooks, made.ID)
+	}
+	if err := l.makeFew(ctx); err != nil {
+		return err
 	}
 	l.fleet.stop()
 	w := newWorld(l.lab.options.extras.number, time.Now())

@@ -17,10 +17,15 @@ const (
 	pagesLimit = 200 * time.Millisecond
 	// pagesWarmUps and pagesRuns are how often each page is asked for before it counts and after that.
 	pagesWarmUps, pagesRuns = 3, 50
+	// pageEnd is the end of every page that was shown whole.
+	pageEnd = "</html>"
 	// pageBytesMax bounds what is read of a page.
 	pageBytesMax = 8 << 20
-	// consolePath is where the pages of the measured contact centre are.
-	consolePath = "/console/cc/default/"
+	// consolePath is where the console is, and centerPath where the pages of the measured contact centre are.
+	consolePath = "/console/"
+	centerPath  = consolePath + "cc/default/"
+	// pageSelected is how many deliveries are selected in a list, to be replayed: all of one page.
+	pageSelected = 50
 )
 
 var errPage = errors.New("the console did not show the page")
@@ -31,48 +36,137 @@ type consolePage struct {
 	path func(*listing) string
 }
 
-// consolePages are all pages of the console, each list also with each of its filters that looks at most.
+// fixedPages are pages of the contact centre that are asked for again and again with the same query.
+func fixedPages(page string, queries ...string) (list []consolePage) {
+	for _, query := range queries {
+		path := centerPath + page
+		if query != "" {
+			path += "?" + query
+		}
+		list = append(list, consolePage{strings.TrimPrefix(path, strings.TrimSuffix(centerPath, "/")), func(*listing) string { return path }})
+	}
+	return list
+}
+
+// changingPage is a page of the contact centre, each time another one or with another query.
+func changingPage(name string, path func(*listing) string) consolePage {
+	return consolePage{name, func(l *listing) string { return centerPath + path(l) }}
+}
+
+// consolePages are all pages of the console, each list also with each of its filters, among them those that look at most: what is rare.
 func consolePages() (list []consolePage) {
-	for _, path := range []string{
-		"", "interactions", "queues", "deliveries", "replays", "replays/new", "webhooks", "webhooks/new", "notices", "live", "keys", "keys/new", "audit", "settings", "settings?report=yes",
+	list = append(list, consolePage{"/console/sign-in", func(*listing) string { return consolePath + "sign-in" }})
+	list = append(list, consolePage{"/console/, which leads to the overview", func(*listing) string { return consolePath }})
+	list = append(list, fixedPages("", "", "span=1h", "span=6h", "span=24h")...)
+	list = append(list, interactionPages()...)
+	list = append(list, deliveryPages()...)
+	list = append(list, webhookPages()...)
+	for _, one := range []struct {
+		page    string
+		queries []string
+	}{
+		{"queues", []string{"", "queue=" + rareQueue, "state=NEW", "order=newest", "order=newest&page=20"}},
+		{"queues/new", []string{""}},
+		{"replays", []string{""}},
+		{"replays/new", []string{"", "states=exhausted&from=2020-01-01T00:00"}},
+		{"notices", []string{"", "type=webhook.disabled", "type=webhook.failing"}},
+		{"live", []string{"", "event=FINISHED", "media=email", "subtype=WhatsApp", "queue=" + rareQueue}},
+		{"keys", []string{"", "scope=server"}},
+		{"keys/new", []string{""}},
+		{"audit", []string{"", "scope=server", "action=webhook", "actor=nobody", "subject=nothing", "action=webhook.delete&actor=nobody"}},
+		{"settings", []string{"", "report=yes"}},
 	} {
-		list = append(list, consolePage{"/" + path, func(*listing) string { return path }})
+		list = append(list, fixedPages(one.page, one.queries...)...)
 	}
-	add := func(path, query string) {
-		list = append(list, consolePage{"/" + path + "?" + query, func(*listing) string { return path + "?" + query }})
+	return append(
+		list,
+		changingPage("/queues/{id}", func(l *listing) string { return "queues/" + l.interaction(true) }),
+		changingPage("/replays/{id}", func(l *listing) string { return "replays/" + l.replay }),
+		changingPage("/keys/{id}", func(l *listing) string { return "keys/" + l.key }),
+		changingPage("/notices?webhook={id}", func(l *listing) string { return "notices?webhook=" + l.hooks[len(l.hooks)-1] }),
+		changingPage("/audit?from=…", func(l *listing) string { return "audit?from=" + l.moment() }),
+		changingPage("/audit?to=…", func(l *listing) string { return "audit?actor=nobody&to=" + l.moment() }),
+	)
+}
+
+func interactionPages() []consolePage {
+	return append(
+		fixedPages("interactions", "", "state=open", "state=QUEUED", "state=IN_PROCESS", "state=STOPPED", "media=email", "subtype=WhatsApp", "queue=queue-Bb", "queue="+rareQueue,
+			"within=1h", "within=today", "within=7d", "within=7d&queue="+rareQueue, "state=open&media=email&queue="+rareQueue),
+		changingPage("/interactions?session={id}", func(l *listing) string {
+			return "interactions?session=" + l.world.sessionID(l.random.Int64N(l.world.events/2)).String()
+		}),
+		changingPage("/interactions?q={id}, which leads to the interaction", func(l *listing) string { return "interactions?q=" + l.interaction(false) }),
+		changingPage("/interactions?from=…", func(l *listing) string { return "interactions?from=" + l.moment() }),
+		changingPage("/interactions?to=…", func(l *listing) string { return "interactions?to=" + l.moment() }),
+		changingPage("/interactions?cursor=…", func(l *listing) string {
+			return "interactions?cursor=" + l.deepInteractions[l.random.IntN(len(l.deepInteractions))]
+		}),
+		changingPage("/interactions/{id}", func(l *listing) string { return "interactions/" + l.interaction(false) }),
+		changingPage("/interactions/{id}, still open", func(l *listing) string { return "interactions/" + l.interaction(true) }),
+	)
+}
+
+func deliveryPages() []consolePage {
+	queries := []string{"", "status=418", "status=599", "event=FINISHED", "media=email"}
+	for _, state := range []string{"all", "failing", "pending", "held", "delivered", "exhausted"} {
+		queries = append(queries, "state="+state)
 	}
-	for _, span := range []string{"1h", "6h", "24h"} {
-		add("", "span="+span)
+	for _, failure := range []string{"timeout", "dns", "blocked", "request"} {
+		queries = append(queries, "state=all&failure="+failure)
 	}
-	for _, query := range []string{"state=open", "state=QUEUED", "state=STOPPED", "mediaType=email", "subtype=WhatsApp", "queue=" + rareQueue} {
-		add("interactions", query)
+	queries = append(queries, "state=failing&status=418", "state=failing&failure=request", "state=held&media=email", "state=pending&event=FINISHED&media=email")
+	selected := func(page string) func(*listing) string {
+		return func(l *listing) string {
+			query := url.Values{}
+			for range pageSelected {
+				query.Add("id", l.delivery())
+			}
+			return page + "?" + query.Encode()
+		}
 	}
-	add("queues", "queue="+rareQueue)
-	for _, query := range []string{
-		"state=all", "state=failing", "state=pending", "state=held", "state=delivered", "state=exhausted", "status=418", "status=599", "failure=timeout", "failure=dns", "event=FINISHED", "mediaType=email",
-	} {
-		add("deliveries", query)
-	}
+	return append(
+		fixedPages("deliveries", queries...),
+		changingPage("/deliveries?interaction={id}", func(l *listing) string { return "deliveries?state=all&interaction=" + l.interaction(false) }),
+		changingPage("/deliveries?session={id}", func(l *listing) string {
+			return "deliveries?state=all&session=" + l.world.sessionID(l.random.Int64N(l.world.events/2)).String()
+		}),
+		changingPage("/deliveries?from=…", func(l *listing) string { return "deliveries?state=all&from=" + l.moment() }),
+		changingPage("/deliveries?to=…", func(l *listing) string { return "deliveries?state=all&to=" + l.moment() }),
+		changingPage("/deliveries?cursor=…", func(l *listing) string { return "deliveries?state=all&cursor=" + l.deep[l.random.IntN(len(l.deep))] }),
+		changingPage("/deliveries/{id}", func(l *listing) string { return "deliveries/" + l.delivery() }),
+		changingPage("/deliveries/replay, a page full", selected("deliveries/replay")),
+		changingPage("/deliveries/replayed, a page full", selected("deliveries/replayed")),
+	)
+}
+
+func webhookPages() []consolePage {
+	list := append(fixedPages("webhooks", ""), fixedPages("webhooks/new", "")...)
 	for i, h := range worldHooks() {
 		list = append(
 			list,
-			consolePage{"/webhooks/{id} of " + h.name, func(l *listing) string { return "webhooks/" + l.hooks[i] }},
-			consolePage{"/deliveries?webhook={id} of " + h.name, func(l *listing) string { return "deliveries?state=all&webhook=" + l.hooks[i] }},
+			changingPage("/webhooks/{id} of "+h.name, func(l *listing) string { return "webhooks/" + l.hooks[i] }),
+			changingPage("/deliveries?webhook={id} of "+h.name, func(l *listing) string { return "deliveries?state=all&webhook=" + l.hooks[i] }),
+			changingPage("/deliveries?state=failing&webhook={id} of "+h.name, func(l *listing) string { return "deliveries?state=failing&webhook=" + l.hooks[i] }),
 		)
 	}
-	anyOf := func(l *listing) string { return l.world.interactionID(l.random.Int64N(l.world.events / 2)).String() }
-	return append(
-		list,
-		consolePage{"/webhooks/{id}/edit", func(l *listing) string { return "webhooks/" + l.hooks[0] + "/edit" }},
-		consolePage{"/interactions/{id}", func(l *listing) string { return "interactions/" + anyOf(l) }},
-		consolePage{"/interactions?search={session}", func(l *listing) string {
-			return "interactions?search=" + l.world.sessionID(l.random.Int64N(l.world.events/2)).String()
-		}},
-		consolePage{"/interactions?from=…", func(l *listing) string { return "interactions?from=" + l.moment() }},
-		consolePage{"/deliveries?to=…", func(l *listing) string { return "deliveries?state=all&to=" + l.moment() }},
-		consolePage{"/deliveries/{id}", func(l *listing) string { return "deliveries/" + l.someDeliveries[l.random.IntN(len(l.someDeliveries))] }},
-	)
+	for _, page := range []string{"edit", "test", "delete"} {
+		list = append(list, changingPage("/webhooks/{id}/"+page, func(l *listing) string { return "webhooks/" + l.hooks[0] + "/" + page }))
+	}
+	return list
 }
+
+// interaction is the id of one from anywhere in the world, or of one that is open.
+func (l *listing) interaction(open bool) string {
+	all := l.world.events / 2
+	if open {
+		return l.world.interactionID(all - 1 - l.random.Int64N(min(worldLag, all))).String()
+	}
+	return l.world.interactionID(l.random.Int64N(all)).String()
+}
+
+// delivery is the id of one from anywhere in the world.
+func (l *listing) delivery() string { return l.someDeliveries[l.random.IntN(len(l.someDeliveries))] }
 
 // moment is a time of the world as an input of the type datetime-local has it.
 func (l *listing) moment() string {
@@ -90,7 +184,7 @@ func (b *lab) pages(ctx context.Context, rep *reporter) error {
 	if err != nil {
 		return err
 	}
-	if err := l.readDeliveries(ctx); err != nil {
+	if err := errors.Join(l.readDeliveries(ctx), l.readOne(ctx, "/v1/replays", &l.replay), l.readOne(ctx, "/v1/keys", &l.key)); err != nil {
 		return err
 	}
 	rep.say("%d events and about %d deliveries in the store. Each page: %d times, with other values where it has some.\n", l.world.events, b.options.extras.number, pagesRuns)
@@ -145,7 +239,7 @@ func read(client *http.Client, r *http.Request) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read page: %w", err)
 	}
-	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), "Sign out") {
+	if response.StatusCode != http.StatusOK || !strings.Contains(string(body), pageEnd) {
 		return 0, fmt.Errorf("%w: %s: %d", errPage, response.Request.URL.Path, response.StatusCode)
 	}
 	return len(body), nil
@@ -168,12 +262,25 @@ func (l *listing) readDeliveries(ctx context.Context) error {
 	return nil
 }
 
+// readOne finds the newest of a list.
+func (l *listing) readOne(ctx context.Context, path string, id *string) error {
+	var p page
+	if err := l.get(ctx, path, &p); err != nil {
+		return err
+	}
+	if len(p.Items) == 0 {
+		return fmt.Errorf("%w: %s has nothing; remove it and begin anew", errWorld, path)
+	}
+	*id = p.Items[0].ID
+	return nil
+}
+
 // measurePage asks for a page many times.
 func (l *listing) measurePage(ctx context.Context, client *http.Client, p consolePage) (got searched, bytes int, err error) {
 	got.Name = p.name
 	var h histogram
 	for n := range pagesWarmUps + pagesRuns {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+l.fleet.nodes[0].address+consolePath+p.path(l), nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+l.fleet.nodes[0].address+p.path(l), nil)
 		if err != nil {
 			return got, 0, fmt.Errorf("make request: %w", err)
 		}

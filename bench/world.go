@@ -182,6 +182,8 @@ func (w *world) tables() []tableRows {
 		{"activity", []string{
 			"center", "webhook", "at", "process", "accepted", "acknowledged", "failed", "exhausted", "delays",
 		}, w.activityRows},
+		{"events", []string{"center", "serial", "interaction", "kind", "operation_id", "occurred_at", "payload"}, w.noticeRows},
+		{"audit", []string{"center", "serial", "at", "actor", "action", "subject", "before", "after"}, w.auditRows},
 	}
 }
 

@@ -44,9 +44,6 @@ func (s *Server) Templates() map[string]*template.Template { return s.templates 
 // NextOf is where the sign-in goes on.
 func NextOf(text string) string { return nextOf(text) }
 
-// Patterns returns those of all routes.
-func (s *Server) Patterns() []string { return s.patterns }
-
 // PagesMax is how many pages are made at a time.
 const PagesMax = pagesMax
 

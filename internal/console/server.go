@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,7 +57,7 @@ type Options struct {
 type Server struct {
 	options Options
 	mux     *http.ServeMux
-	// patterns are those of all routes, so that tests can walk them.
+	// patterns are those of all routes.
 	patterns  []string
 	templates templates
 	assets    assets
@@ -139,6 +140,9 @@ func (s *Server) routes() {
 
 // Handler answers everything below [Path], and redirects / to it.
 func (s *Server) Handler() http.Handler { return s.mux }
+
+// Patterns returns those of all routes, in the order of the route table: tests and the benchmark leave none out.
+func (s *Server) Patterns() []string { return slices.Clone(s.patterns) }
 
 // Drain ends the live pages. It is called before the http.Server's Shutdown, which waits for every request.
 func (s *Server) Drain() { s.once.Do(func() { close(s.draining) }) }
