@@ -42,7 +42,7 @@ func (s *Store) AuditLog(_ context.Context, center hook.ContactCenterNumber, f A
 		return nil, "", err
 	}
 	q := newSelect(selectAudit, "a.center", center)
-	f.conditions(q, after)
+	f.conditions(q, center, after)
 	var list []AuditEntry
 	err = s.engine.read(q.text("ORDER BY a.serial DESC LIMIT %s", p.limit()+1), func(r row) error {
 		var e AuditEntry
@@ -60,10 +60,11 @@ func (s *Store) AuditLog(_ context.Context, center hook.ContactCenterNumber, f A
 	return list, position{serial: list[len(list)-1].Serial}.cursor(), nil
 }
 
-func (f *AuditFilter) conditions(q *selection, after position) {
-	q.where("a.serial < %s", after.serial)
-	if f.Subject != "" {
-		q.where("a.subject = %s", f.Subject)
+func (f *AuditFilter) conditions(q *selection, center hook.ContactCenterNumber, after position) {
+	if f.Subject == "" {
+		q.where("a.serial < %s", after.serial)
+	} else { // else SQLite would look for the subject among all changes of the contact centre, in their order
+		q.where("a.serial IN (SELECT s.serial FROM audit s WHERE s.center = %s AND s.subject = %s AND s.serial < %s)", center, f.Subject, after.serial)
 	}
 	if f.Action != "" {
 		noun := f.Action + "."
