@@ -17,7 +17,7 @@ type noticesPage struct {
 	Kind, WebhookID string
 	Faults          faults
 	Notices         []noticeRow
-	// Webhooks are those to choose from.
+	// Webhooks are those to choose from, the newest; others can be named in the URL.
 	Webhooks []*hook.Webhook
 	// Told is how many webhooks get notices.
 	Told int
@@ -56,6 +56,7 @@ func (s *Server) showNotices(c *call) (answer, error) {
 			page.Told++
 		}
 	}
+	page.Webhooks = page.Webhooks[:min(len(page.Webhooks), webhooksChosenMax)]
 	filter := page.filter()
 	if len(page.Faults) > 0 {
 		return wrong("notices", page), nil

@@ -2,11 +2,13 @@ package console_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/hook"
+	"github.com/hookswitch/hookswitch/internal/store"
 	"github.com/hookswitch/hookswitch/internal/store/storetest"
 )
 
@@ -38,6 +40,23 @@ func TestNotices(t *testing.T) {
 		s.hides(a, "was given up")
 		b.shows(b.get(noticesPath+"?webhook="+to.ID.String()), http.StatusOK, "No such notices here")
 	})
+}
+
+// TestNoticesOfManyWebhooks shows that the page does not grow with the webhooks, and that one which the form does not offer can be named.
+func TestNoticesOfManyWebhooks(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, storetest.Open(t))
+	oldest := s.hears("https://oldest.example/")
+	for range store.PageLimitMax {
+		s.hears("https://crm.example/")
+	}
+	b := s.signedIn(0)
+	a := b.get(noticesPath + "?webhook=" + oldest.ID.String())
+	b.shows(a, http.StatusOK, `<option value="`+oldest.ID.String()+`" selected>`)
+	if n := strings.Count(a.body, "https://crm.example/"); n != store.PageLimitMax {
+		t.Errorf("%d webhooks to choose from, want %d", n, store.PageLimitMax)
+	}
+	s.hides(a, "https://oldest.example/")
 }
 
 // TestNoticesBadInput shows that a filter or a cursor that is none is told in the page.
