@@ -55,8 +55,11 @@ func changingPage(name string, path func(*listing) string) consolePage {
 
 // consolePages are all pages of the console, each list also with each of its filters, among them those that look at most: what is rare.
 func consolePages() (list []consolePage) {
-	list = append(list, consolePage{"/console/sign-in", func(*listing) string { return consolePath + "sign-in" }})
-	list = append(list, consolePage{"/console/, which leads to the overview", func(*listing) string { return consolePath }})
+	list = append(
+		list,
+		consolePage{"/console/sign-in", func(*listing) string { return consolePath + "sign-in" }},
+		consolePage{"/console/, which leads to the overview", func(*listing) string { return consolePath }},
+	)
 	list = append(list, fixedPages("", "", "span=1h", "span=6h", "span=24h")...)
 	list = append(list, interactionPages()...)
 	list = append(list, deliveryPages()...)
