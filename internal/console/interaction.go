@@ -69,7 +69,7 @@ func (q interactionQuery) filtered() bool {
 // interactionRoutes are the pages of interactions, and that of one delivery, which a timeline leads to.
 func (s *Server) interactionRoutes() {
 	s.handle("GET /console/cc/{center}/interactions", row{needs: hook.PermitInteractionsRead}, s.listInteractions)
-	s.handle("GET /console/cc/{center}/interactions/{id}", row{needs: hook.PermitInteractionsRead, live: deliveryEvery}, s.showInteraction)
+	s.handle("GET /console/cc/{center}/interactions/{id}", row{needs: hook.PermitInteractionsRead, live: deliveryEvery, shared: true}, s.showInteraction)
 	s.handle("GET /console/cc/{center}/deliveries/{id}", row{needs: hook.PermitDeliveries, live: deliveryEvery}, s.showDelivery)
 	s.handle("POST /console/cc/{center}/deliveries/{id}/replay", row{needs: hook.PermitDeliveries}, s.replayDelivery)
 }

@@ -2,9 +2,13 @@ package console
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
 const (
@@ -28,9 +32,14 @@ type live struct {
 	*call
 	row     *row
 	handler handler
-	sent    []byte
-	sentAt  time.Time
+	// shared is what is made for all who watch the same, where the row says so.
+	shared *update
+	sent   string
+	sentAt time.Time
 }
+
+// errUnfit says that a template does not fit its view, which is in the log.
+var errUnfit = errors.New("the page cannot be kept up to date")
 
 // follow takes a place among the pages that are kept up to date, and gives the one among those that are made back; end undoes both. Where
 // there is none, the browser is told.
@@ -59,6 +68,7 @@ func (c *call) stream(r *row, h handler) {
 	}
 	defer end()
 	l := &live{call: c, row: r, handler: h}
+	defer func() { c.server.updates.leave(l.shared) }()
 	if !l.write("retry: 5000\n\n") {
 		return
 	}
@@ -86,21 +96,46 @@ func (l *live) update() bool {
 		l.write("event: gone\ndata:\n\n")
 		return false
 	}
-	a, err := l.handler(l.call)
-	if err != nil || a.page == "" { // the record may be gone, or the store away: the page stays as it was
+	message, err := l.message()
+	switch {
+	case errors.Is(err, errUnfit):
+		return false
+	case err != nil: // the record may be gone, or the store away: the page stays as it was
 		return l.write("event: stale\ndata:\n\n")
+	case message == l.sent:
+		return l.now.Sub(l.sentAt) < liveSilenceMax || l.write(": still here\n\n")
+	}
+	l.sent = message
+	return l.write(message)
+}
+
+// message is what there is to be sent: made now, or for another one who watches the same, half of the row's time ago at most.
+func (l *live) message() (string, error) {
+	if !l.row.shared {
+		return l.make()
+	}
+	if name := l.sharedName(); l.shared == nil || l.shared.name != name { // or the key has other permissions since
+		l.server.updates.leave(l.shared)
+		l.shared = l.server.updates.join(name)
+	}
+	return l.shared.get(l.ctx(), l.server.draining, l.now.Add(-l.row.live/2), l.now, l.make)
+}
+
+// make makes the region as a message.
+func (l *live) make() (string, error) {
+	a, err := l.handler(l.call)
+	if err != nil {
+		return "", err
+	}
+	if a.page == "" { // it leads elsewhere
+		return "", hook.ErrNotFound
 	}
 	var region bytes.Buffer
 	if err := l.server.templates.part(&region, a.page, "live", a.view); err != nil {
 		l.server.options.Log.Error("a page of the console cannot be kept up to date", "page", a.page, "error", err)
-		return false
+		return "", errUnfit
 	}
-	if bytes.Equal(region.Bytes(), l.sent) {
-		return l.now.Sub(l.sentAt) < liveSilenceMax || l.write(": still here\n\n")
-	}
-	l.sent = region.Bytes()
-	text := strings.ReplaceAll(strings.ReplaceAll(region.String(), "\r", ""), "\n", "\ndata: ")
-	return l.write("event: live\ndata: " + text + "\n\n")
+	return "event: live\ndata: " + oneLine(region.String()) + "\n\n", nil
 }
 
 // write sends a part of the stream, and reports whether the browser took it in time.
@@ -109,7 +144,7 @@ func (l *live) write(text string) bool {
 	if out.SetWriteDeadline(time.Now().Add(liveWriteMax)) != nil {
 		return false
 	}
-	if _, err := l.w.Write([]byte(text)); err != nil {
+	if _, err := io.WriteString(l.w, text); err != nil {
 		return false
 	}
 	l.sentAt = l.now

@@ -44,6 +44,8 @@ type row struct {
 	access access
 	// live is how often the page's region "live" is made anew for those who look at it; zero means never.
 	live time.Duration
+	// shared is whether that region looks the same to all who have the same permissions: it names nobody and has no form.
+	shared bool
 }
 
 // handler answers a request of somebody who is let in.

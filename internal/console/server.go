@@ -76,6 +76,7 @@ type Server struct {
 	tests chan struct{}
 	// draining is closed when live pages must end.
 	draining chan struct{}
+	updates  updates
 	once     sync.Once
 }
 
@@ -94,6 +95,7 @@ func New(o Options) (*Server, error) {
 		options: o, mux: http.NewServeMux(), pages: make(chan struct{}, pagesMax), forms: make(chan struct{}, formsMax), live: make(chan struct{}, liveMax),
 		reads:     make(chan struct{}, eventReadsMax),
 		elsewhere: make(chan struct{}, signInsMax), tests: make(chan struct{}, testsMax), draining: make(chan struct{}),
+		updates: updates{byName: map[string]*update{}},
 	}
 	if u, err := url.Parse(o.PublicURL); err == nil {
 		s.secure = u.Scheme == "https"
@@ -122,7 +124,7 @@ func (s *Server) routes() {
 	s.handle("GET /console/{$}", row{access: forAnyone}, s.chooseCenter)
 	s.handle("GET /console/switch", row{access: forAnyone}, s.switchCenter)
 
-	s.handle("GET /console/cc/{center}/{$}", row{live: overviewEvery}, s.showOverview)
+	s.handle("GET /console/cc/{center}/{$}", row{live: overviewEvery, shared: true}, s.showOverview)
 
 	s.handle("GET /console/cc/{center}/notices", row{needs: hook.PermitWebhooks}, s.showNotices)
 

@@ -264,7 +264,7 @@ func (s *Server) deleteWebhook(c *call) (answer, error) {
 
 // webhookRoutes are the pages and forms of this file and of those whose names begin with webhook.
 func (s *Server) webhookRoutes() {
-	may, live := row{needs: hook.PermitWebhooks}, row{needs: hook.PermitWebhooks, live: webhooksEvery}
+	may, live := row{needs: hook.PermitWebhooks}, row{needs: hook.PermitWebhooks, live: webhooksEvery, shared: true}
 	const webhooks = "/console/cc/{center}/webhooks"
 	s.handle(http.MethodGet+" "+webhooks, live, s.listWebhooks)
 	s.handle(http.MethodGet+" "+webhooks+"/new", may, s.newWebhook)
