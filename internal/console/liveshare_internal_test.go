@@ -20,7 +20,7 @@ func TestUpdateIsMadeOnceForAll(t *testing.T) {
 		get := func(ctx context.Context, one *update) (string, error) {
 			return one.get(ctx, nil, time.Now().Add(-time.Second), time.Now(), func() (string, error) {
 				made++
-				time.Sleep(time.Second / 2)
+				<-time.After(time.Second / 2)
 				if ctx.Err() != nil {
 					return "", ctx.Err()
 				}
@@ -40,7 +40,7 @@ func TestUpdateIsMadeOnceForAll(t *testing.T) {
 			synctest.Wait()
 		}
 		rest := func(d time.Duration) {
-			time.Sleep(d)
+			<-time.After(d)
 			synctest.Wait()
 		}
 		first := u.join("page")
