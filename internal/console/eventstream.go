@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// eventReadsMax is how many live pages of events read some at the same time.
-	eventReadsMax = 4
+	// eventReadsMax is how many live pages of events read some, and make rows of them, at the same time.
+	eventReadsMax = 2
 	// eventsEvery bounds how often a live page of events looks for more: commits are many.
 	eventsEvery = 250 * time.Millisecond
 	// eventsCatchUp is its rest while there is more already: what one browser is sent keeps no processor busy.
@@ -34,6 +34,14 @@ type eventStream struct {
 	asked *http.Request
 	// behind is how many events were read since the end was reached.
 	behind int
+	// took is how long the last look took.
+	took time.Duration
+}
+
+// eventRest is how long a live page of events rests after a look: so long that all that are watched keep one processor busy at most. Each
+// makes its rows for itself, which 256 of them can do all the time where much happens; few notice nothing of it.
+func eventRest(least, took time.Duration, watched int) time.Duration {
+	return max(least, took*time.Duration(watched))
 }
 
 // streamEvents sends rows for events as they happen, from the cursor on that the browser has last (HTML, "Server-sent events": the
@@ -79,12 +87,12 @@ func (st *eventStream) run() {
 			return
 		}
 		if more {
-			if !st.rest(over.C, nil, eventsCatchUp) {
+			if !st.rest(over.C, nil, eventRest(eventsCatchUp, st.took, len(st.server.live))) {
 				return
 			}
 			continue
 		}
-		if looked := time.Now(); !st.rest(over.C, arrived, liveSilenceMax) || !st.rest(over.C, nil, eventsEvery-time.Since(looked)) {
+		if looked := time.Now(); !st.rest(over.C, arrived, liveSilenceMax) || !st.rest(over.C, nil, eventRest(eventsEvery, st.took, len(st.server.live))-time.Since(looked)) {
 			return
 		}
 	}
@@ -114,18 +122,15 @@ func (st *eventStream) send() (more, ok bool) {
 		return false, false
 	}
 	st.filter.readable = st.by.MayRead // a key's permissions may have changed
-	found, err := st.read()
-	if err != nil {
+	found, rows, err := st.look()
+	if errors.Is(err, errUnfit) {
+		return false, false
+	} else if err != nil {
 		return false, st.write("event: stale\ndata:\n\n")
 	}
 	if len(found) == 0 {
 		st.behind = 0
 		return false, st.now.Sub(st.sentAt) < liveSilenceMax || st.write(": still here\n\n")
-	}
-	rows, err := st.rows(found)
-	if err != nil {
-		st.server.options.Log.Error("a page of the console cannot be kept up to date", "page", "events", "error", err)
-		return false, false
 	}
 	text := "id: " + st.cursor + "\n" + rows + "\n"
 	if more = len(found) == store.PageLimitMax; !more {
@@ -149,7 +154,8 @@ func (st *eventStream) rows(found []store.EventRecord) (string, error) {
 	}
 	var rows bytes.Buffer
 	if err := st.server.templates.part(&rows, "events", "rows", page); err != nil {
-		return "", err
+		st.server.options.Log.Error("a page of the console cannot be kept up to date", "page", "events", "error", err)
+		return "", errUnfit
 	}
 	return "event: rows\ndata: " + oneLine(rows.String()) + "\n", nil
 }
@@ -164,17 +170,20 @@ func (st *eventStream) skip() string {
 	return "id: " + end + "\nevent: skipped\ndata:\n\n"
 }
 
-// read reads the events after the cursor, and moves it.
-func (st *eventStream) read() (found []store.EventRecord, err error) {
+// look reads the events after the cursor, moves it, and makes the message of them.
+func (st *eventStream) look() (found []store.EventRecord, rows string, err error) {
 	select {
 	case st.server.reads <- struct{}{}:
 		defer func() { <-st.server.reads }()
 	case <-st.ctx().Done():
-		return nil, st.ctx().Err()
+		return nil, "", st.ctx().Err()
 	}
+	began := time.Now()
+	defer func() { st.took = time.Since(began) }()
 	found, next, err := st.server.options.Store.Events(st.ctx(), st.center.Number, st.cursor, store.PageLimitMax)
 	if err == nil {
 		st.cursor = next
+		rows, err = st.rows(found)
 	}
-	return found, err
+	return found, rows, err
 }

@@ -77,3 +77,20 @@ func TestUpdateIsMadeOnceForAll(t *testing.T) {
 		}
 	})
 }
+
+// TestLiveEventsLeaveTheProcessorsToDeliveries shows that however many watch events, all their looks together keep one processor busy at most,
+// and that who is alone looks as often as ever.
+func TestLiveEventsLeaveTheProcessorsToDeliveries(t *testing.T) {
+	t.Parallel()
+	for _, took := range []time.Duration{0, 100 * time.Microsecond, 5 * time.Millisecond, time.Second} {
+		for _, watched := range []int{1, 5, liveMax} {
+			rest := eventRest(eventsCatchUp, took, watched)
+			if busy := float64(took) * float64(watched) / float64(rest); busy > 1 || rest < eventsCatchUp {
+				t.Errorf("%d looks of %v, each with a rest of %v, keep %.2f processors busy", watched, took, rest, busy)
+			}
+		}
+	}
+	if rest := eventRest(eventsEvery, 5*time.Millisecond, 20); rest != eventsEvery {
+		t.Errorf("20 who watch wait %v for the next look", rest)
+	}
+}
