@@ -165,6 +165,7 @@ func (c *call) attempts(d *store.Delivery, e *hook.Event, most int) (list []*att
 		if v.Request, err = c.request(w, e, &v.Attempt); err != nil {
 			return nil, err
 		}
+		c.fit(v)
 		v.Explained = slices.ContainsFunc(list, func(o *attemptView) bool { return o.Failure == v.Failure && o.Status == v.Status })
 		list = append(list, v)
 	}
@@ -185,6 +186,7 @@ func (c *call) receiver(d *store.Delivery) (*hook.Webhook, receiver) {
 			shown := w.Settings.Redacted(nil)
 			r.Name = shown.URL
 		}
+		r.Name = shortName(r.Name)
 		if !w.Deleted() {
 			r.URL = c.url("webhooks", w.ID.String())
 		}

@@ -20,6 +20,8 @@ type call struct {
 	center hook.ContactCenter
 	// nonce tells one look at a live page from another; it is empty until a page needs it.
 	nonce string
+	// attemptBytes is how much of the page the requests and responses of attempts take.
+	attemptBytes int
 }
 
 // ctx is the request's, with the actor for the audit log.

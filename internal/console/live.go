@@ -123,6 +123,7 @@ func (l *live) message() (string, error) {
 
 // make makes the region as a message.
 func (l *live) make() (string, error) {
+	l.attemptBytes = 0
 	a, err := l.handler(l.call)
 	if err != nil {
 		return "", err
