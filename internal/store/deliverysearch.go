@@ -19,6 +19,9 @@ const (
 		WHERE f.center = d.center AND f.waits_for = d.event AND f.webhook = d.webhook AND f.state = 2), 0)
 		FROM deliveries d WHERE d.center = $1 AND d.webhook = $2 AND d.state = 1 LIMIT $3`
 	selectLastAttempts statement = `SELECT a.event, a.webhook, ` + attemptColumns + ` FROM attempts a`
+	// selectOpenAttempts finds the last attempts of what is open by their numbers: one row of each, and not all that were made.
+	selectOpenAttempts statement = `SELECT a.event, a.webhook, ` + attemptColumns + ` FROM deliveries d
+		JOIN attempts a ON a.center = d.center AND a.event = d.event AND a.webhook = d.webhook AND a.number = d.attempts`
 	isLastAttempt                = `(SELECT 1 FROM attempts l WHERE l.center = a.center AND l.event = a.event AND l.webhook = a.webhook
 		AND l.number > a.number LIMIT 1) IS NULL`
 )
@@ -322,7 +325,7 @@ func (s *Store) deliveriesOf(center hook.ContactCenterNumber, keys []position) (
 	return list, nil
 }
 
-// readLastAttempts adds the last attempt to each delivery of a page that has made one.
+// readLastAttempts adds the last attempt to each delivery of a page that has made one. What is not open any more has all of its attempts looked at.
 func (s *Store) readLastAttempts(center hook.ContactCenterNumber, list []*Delivery) error {
 	byKey := map[hook.DeliveryKey]*Delivery{}
 	var keys []position
@@ -332,19 +335,28 @@ func (s *Store) readLastAttempts(center hook.ContactCenterNumber, list []*Delive
 			keys = append(keys, position{d.key.Event, d.key.Webhook})
 		}
 	}
-	for some := range slices.Chunk(keys, searchRowsStep) {
-		q := newSelect(selectLastAttempts, "a.center", center)
-		q.whereKeys("a.event", "a.webhook", some)
-		q.where(isLastAttempt)
-		err := s.engine.read(q.text(""), func(r row) error {
-			a, key := new(hook.Attempt), hook.DeliveryKey{}
-			err := scanAttempt(r, a, &key.Event, &key.Webhook)
-			byKey[key].LastAttempt = a
-			return err
-		}, q.args...)
-		if err != nil {
-			return fmt.Errorf("read last attempts: %w", err)
+	read := func(from statement, column, alias string, where func(*selection)) error {
+		for some := range slices.Chunk(keys, searchRowsStep) {
+			q := newSelect(from, column, center)
+			q.whereKeys(alias+".event", alias+".webhook", some)
+			where(q)
+			err := s.engine.read(q.text(""), func(r row) error {
+				a, key := new(hook.Attempt), hook.DeliveryKey{}
+				err := scanAttempt(r, a, &key.Event, &key.Webhook)
+				byKey[key].LastAttempt = a
+				return err
+			}, q.args...)
+			if err != nil {
+				return fmt.Errorf("read last attempts: %w", err)
+			}
 		}
+		return nil
 	}
-	return nil
+	if err := read(selectOpenAttempts, "d.center", "d", func(*selection) {}); err != nil {
+		return err
+	}
+	keys = slices.DeleteFunc(keys, func(k position) bool {
+		return byKey[hook.DeliveryKey{Event: k.serial, Webhook: k.webhook}].LastAttempt != nil
+	})
+	return read(selectLastAttempts, "a.center", "a", func(q *selection) { q.where(isLastAttempt) })
 }
