@@ -62,22 +62,30 @@ type Server struct {
 	templates templates
 	assets    assets
 	secure    bool
-	// pages has one entry for each page that is being made, and live one for each page that is updated, up to their capacities.
-	pages, live chan struct{}
-	// forms has one entry for each form that is being read.
-	forms chan struct{}
-	// reads has one entry for each live page of events that reads some.
-	reads chan struct{}
-	// elsewhere has one entry for each request that waits for the issuer.
-	elsewhere chan struct{}
+	places
 	// troubleAt is when a failed sign-in was logged last, in milliseconds of Unix time.
 	troubleAt atomic.Int64
-	// tests has one entry for each test of a webhook that is under way.
-	tests chan struct{}
 	// draining is closed when live pages must end.
 	draining chan struct{}
 	updates  updates
 	once     sync.Once
+}
+
+// places bound what is done at a time: each has one entry for each that is being done, up to its capacity.
+type places struct {
+	// pages are made, live ones are kept up to date, and reads are those of live pages of events that read some.
+	pages, live, reads chan struct{}
+	// forms are read.
+	forms chan struct{}
+	// elsewhere are requests that wait for the issuer, and tests those that wait for a receiver.
+	elsewhere, tests chan struct{}
+}
+
+func newPlaces() places {
+	of := func(most int) chan struct{} { return make(chan struct{}, most) }
+	return places{
+		pages: of(pagesMax), live: of(liveMax), reads: of(eventReadsMax), forms: of(formsMax), elsewhere: of(signInsMax), tests: of(testsMax),
+	}
 }
 
 // New makes a console. It starts nothing.
@@ -92,10 +100,7 @@ func New(o Options) (*Server, error) {
 		o.Random = rand.Reader
 	}
 	s := &Server{
-		options: o, mux: http.NewServeMux(), pages: make(chan struct{}, pagesMax), forms: make(chan struct{}, formsMax), live: make(chan struct{}, liveMax),
-		reads:     make(chan struct{}, eventReadsMax),
-		elsewhere: make(chan struct{}, signInsMax), tests: make(chan struct{}, testsMax), draining: make(chan struct{}),
-		updates: updates{byName: map[string]*update{}},
+		options: o, mux: http.NewServeMux(), places: newPlaces(), draining: make(chan struct{}), updates: updates{byName: map[string]*update{}},
 	}
 	if u, err := url.Parse(o.PublicURL); err == nil {
 		s.secure = u.Scheme == "https"
