@@ -22,7 +22,7 @@ const (
 	// selectOpenAttempts finds the last attempts of what is open by their numbers: one row of each, and not all that were made.
 	selectOpenAttempts statement = `SELECT a.event, a.webhook, ` + attemptColumns + ` FROM deliveries d
 		JOIN attempts a ON a.center = d.center AND a.event = d.event AND a.webhook = d.webhook AND a.number = d.attempts`
-	isLastAttempt                = `(SELECT 1 FROM attempts l WHERE l.center = a.center AND l.event = a.event AND l.webhook = a.webhook
+	isLastAttempt = `(SELECT 1 FROM attempts l WHERE l.center = a.center AND l.event = a.event AND l.webhook = a.webhook
 		AND l.number > a.number LIMIT 1) IS NULL`
 )
 
