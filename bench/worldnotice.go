@@ -4,15 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
 const (
-	// worldNotices is how many notices there are, one an hour and more, and worldAudits how many changes by people: of webhooks, all by one key.
-	worldNotices, worldAudits = 3_000, 100_000
-	noticeStream              = 16
+	// eventsPerNotice is how many events there are for each notice, and eventsPerChange for each change by people: of webhooks, all by one key.
+	eventsPerNotice, eventsPerChange = 1_000, 30
+	noticeStream                     = 16
 	// smallCounter is in the serials of what is no event, so that they are none of an event's.
 	smallCounter hook.Serial = 7
 )
@@ -21,8 +20,8 @@ const (
 func (w *world) noticeRows(yield func([]any) bool) {
 	kinds := []hook.NoticeKind{hook.NoticeExhausted, hook.NoticeCircuitOpened, hook.NoticeCircuitClosed, hook.NoticeFailing}
 	about := &hook.Webhook{ContactCenter: hook.ContactCenterNumber(w.center), CenterID: "default", Enabled: true, Settings: hook.Settings{URL: "http://127.0.0.1:9/"}}
-	for n := range int64(worldNotices) {
-		at := w.end.Add(-worldSpan + worldSpan*time.Duration(n)/worldNotices)
+	for n := range w.events / eventsPerNotice {
+		at := w.at(n * eventsPerNotice)
 		serial := hook.SerialAt(at) + smallCounter*hook.SlotsMax
 		kind := n % int64(len(kinds))
 		told := &hook.Notice{Kind: kinds[kind], Webhook: about, At: at, Count: 1 + n%5}
@@ -40,8 +39,8 @@ func (w *world) noticeRows(yield func([]any) bool) {
 // auditRows are what people have changed.
 func (w *world) auditRows(yield func([]any) bool) {
 	settings := `{"id":"0198f1c2-0000-7000-8000-000000000000","url":"https://receiver.example/hooks","enabled":true,"retry":{"attempts":10}}`
-	for n := range int64(worldAudits) {
-		at := w.end.Add(-worldSpan + worldSpan*time.Duration(n)/worldAudits)
+	for n := range w.events / eventsPerChange {
+		at := w.at(n * eventsPerChange)
 		if !yield([]any{
 			w.center, int64(hook.SerialAt(at) + smallCounter*hook.SlotsMax), at.UnixMilli(), "key operators (0198f1c2)", "webhook.update",
 			uuidOf(n%1_000, noticeStream).String(), settings, settings,

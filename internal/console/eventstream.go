@@ -173,8 +173,8 @@ func (st *eventStream) skip() string {
 // look reads the events after the cursor, moves it, and makes the message of them.
 func (st *eventStream) look() (found []store.EventRecord, rows string, err error) {
 	select {
-	case st.server.reads <- struct{}{}:
-		defer func() { <-st.server.reads }()
+	case st.server.updates.reads <- struct{}{}:
+		defer func() { <-st.server.updates.reads }()
 	case <-st.ctx().Done():
 		return nil, "", st.ctx().Err()
 	}

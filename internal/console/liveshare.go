@@ -15,6 +15,9 @@ var errDrained = errors.New("live pages end")
 // updates are those of live pages that look the same to all who may see the same: they are made once for everybody who looks at the same time,
 // and not once for each.
 type updates struct {
+	// reads has one entry for each live page of events that reads some.
+	reads chan struct{}
+
 	mu sync.Mutex // guards byName, and of each update its watchers
 	// byName has an update for each page that somebody watches; so there are no more of them than live pages.
 	byName map[string]*update

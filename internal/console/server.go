@@ -73,8 +73,8 @@ type Server struct {
 
 // places bound what is done at a time: each has one entry for each that is being done, up to its capacity.
 type places struct {
-	// pages are made, live ones are kept up to date, and reads are those of live pages of events that read some.
-	pages, live, reads chan struct{}
+	// pages are made, and live ones are kept up to date.
+	pages, live chan struct{}
 	// forms are read.
 	forms chan struct{}
 	// elsewhere are requests that wait for the issuer, and tests those that wait for a receiver.
@@ -84,7 +84,7 @@ type places struct {
 func newPlaces() places {
 	of := func(most int) chan struct{} { return make(chan struct{}, most) }
 	return places{
-		pages: of(pagesMax), live: of(liveMax), reads: of(eventReadsMax), forms: of(formsMax), elsewhere: of(signInsMax), tests: of(testsMax),
+		pages: of(pagesMax), live: of(liveMax), forms: of(formsMax), elsewhere: of(signInsMax), tests: of(testsMax),
 	}
 }
 
@@ -100,7 +100,8 @@ func New(o Options) (*Server, error) {
 		o.Random = rand.Reader
 	}
 	s := &Server{
-		options: o, mux: http.NewServeMux(), places: newPlaces(), draining: make(chan struct{}), updates: updates{byName: map[string]*update{}},
+		options: o, mux: http.NewServeMux(), places: newPlaces(), draining: make(chan struct{}),
+		updates: updates{byName: map[string]*update{}, reads: make(chan struct{}, eventReadsMax)},
 	}
 	if u, err := url.Parse(o.PublicURL); err == nil {
 		s.secure = u.Scheme == "https"
