@@ -158,9 +158,9 @@ func (d *demo) greet(receiver string) {
 	if d.options.json {
 		return
 	}
-	d.app.tell(fmt.Sprintf("server    %s   API key %s\nreceiver  http://%s/   refuses every %dth event at its first attempt\n"+
+	d.app.tell(fmt.Sprintf("server    %s   API key %s\nconsole   %s   sign in with the API key, and see all of this\nreceiver  http://%s/   refuses every %dth event at its first attempt\n"+
 		"meanwhile curl -H 'x-api-key: %s' '%s/v1/interactions?state=open'\n\n",
-		d.node.localURL(), d.key, receiver, demoRefuseEvery, d.key, d.node.localURL()))
+		d.node.localURL(), d.key, d.node.consoleURL(), receiver, demoRefuseEvery, d.key, d.node.localURL()))
 }
 
 // subscribe creates the receiver's webhook. A short retry shows the redelivery while one watches.

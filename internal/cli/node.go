@@ -149,6 +149,9 @@ func (n *node) publicURL() string {
 	return firstOf(n.config.PublicURL, n.localURL())
 }
 
+// consoleURL returns where people find the console: at the address that others know the server by.
+func (n *node) consoleURL() string { return n.publicURL() + console.Path }
+
 // run serves until ctx ends or a part of the node fails, and then ends in order: the HTTP server, the engine, the store,
 // so that whatever an outer part has accepted is still committed by an inner one. ready is called when requests are
 // served, with the admin key if one was made.

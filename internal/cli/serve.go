@@ -52,9 +52,9 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	a.collectLess()
 	err = n.run(ctx, func(newKey string) {
 		if newKey != "" {
-			a.tell(newKeyText(newKey, n.localURL()))
+			a.tell(newKeyText(newKey, n.localURL(), n.consoleURL()))
 		}
-		log.Info("listening", "url", n.localURL(), "public_url", n.publicURL(), "database", config.HidePassword(c.Database), "version", readBuild().Version)
+		log.Info("listening", "url", n.localURL(), "public_url", n.publicURL(), "console", n.consoleURL(), "database", config.HidePassword(c.Database), "version", readBuild().Version)
 	})
 	if err == nil {
 		log.Info("ended")
@@ -83,7 +83,7 @@ func (a *app) collectLess() {
 
 // newKeyText shows a new admin key, once: the store keeps its hash alone. It names the server where the client commands would
 // look elsewhere.
-func newKeyText(key, server string) string {
+func newKeyText(key, server, console string) string {
 	where := ""
 	if server != serverDefault {
 		where = fmt.Sprintf("  export %s=%s\n", serverEnv, server)
@@ -98,5 +98,9 @@ Put it where only you can read it. The client commands take it from the environm
   export %s=%s
 %s  hookswitch interactions list
 
-`, key, keyEnv, key, where)
+Or open the console in a browser, and sign in with the key:
+
+  %s
+
+`, key, keyEnv, key, where, console)
 }

@@ -22,6 +22,9 @@ func TestServeMakesAnAdminKeyOnce(t *testing.T) {
 	if !strings.Contains(first.stderr.String(), "  export HOOKSWITCH_SERVER="+url+"\n") {
 		t.Errorf("the first start does not name the server: %s", first.stderr.String())
 	}
+	if !strings.Contains(first.stderr.String(), "\n  "+url+"/console/\n") {
+		t.Errorf("the first start does not name the console beside the key: %s", first.stderr.String())
+	}
 	if code, _, stderr := run(t, []string{"HOOKSWITCH_API_KEY=" + key, "HOOKSWITCH_SERVER=" + url}, "", "webhooks", "list"); code != 0 {
 		t.Errorf("the key does not work: %s", stderr)
 	}
@@ -30,6 +33,7 @@ func TestServeMakesAnAdminKeyOnce(t *testing.T) {
 	}
 	second := launch(t, nil, "", args...)
 	url = second.await(&second.stderr, `msg=listening url=(\S+)`)[1]
+	second.await(&second.stderr, `console=`+url+`/console/ `) // where people find it who have no new key
 	if strings.Contains(second.stderr.String(), "hsk_") {
 		t.Error("a key was printed again")
 	}
@@ -235,6 +239,7 @@ func TestDemo(t *testing.T) {
 // Ctrl-C closes what is open, and every event is still acknowledged.
 func TestDemoInterrupted(t *testing.T) {
 	p := launch(t, nil, "", "demo", "--rate", "100")
+	p.await(&p.stderr, `server +(http://\S+) [^\n]*\nconsole +http://\S+/console/ `)
 	p.await(&p.stdout, `acknowledged.*\n(?s:.*)FINISHED`)
 	if code := p.stop(); code != 0 {
 		t.Errorf("the demo ended with %d\n%s", code, p.stdout.String())
