@@ -63,16 +63,29 @@ func (s *Server) signOut(c *call) (answer, error) {
 	return goTo(signInPath).saying("You are signed out."), nil
 }
 
-// askToSignIn sends somebody to the form, and back afterwards to a page that can be looked at again.
+// askToSignIn sends somebody to the form, and back afterwards to a page that can be looked at again: where the session has ended before a form was
+// sent, to the page with that form, and says that nothing was done.
 func (c *call) askToSignIn() answer {
 	if wantsEvents(c.r) { // nobody reads it: the page that is updated says that it is not any more
 		return c.problemPage(http.StatusUnauthorized, "Signed out", "Sign in again.")
 	}
-	to := signInPath
-	if c.r.Method == http.MethodGet && c.r.URL.Path != Path {
-		to += "?" + url.Values{"next": {c.r.URL.RequestURI()}}.Encode()
+	if c.r.Method == http.MethodGet {
+		return goTo(signInAndGoOn(c.r.URL.RequestURI()))
 	}
-	return goTo(to)
+	// Every page asks browsers to name it in requests to its own origin (Referrer Policy, section 3.3), and package gate lets no others through.
+	from := ""
+	if page, err := url.Parse(c.r.Referer()); err == nil {
+		from = nextOf(page.RequestURI())
+	}
+	return goTo(signInAndGoOn(from)).warning("Not done: your session has ended before the form was sent. Sign in, and you come back to its page; what you had entered has to be entered again.")
+}
+
+// signInAndGoOn is the form for signing in that goes on at a page.
+func signInAndGoOn(next string) string {
+	if next == "" || next == Path {
+		return signInPath
+	}
+	return signInPath + "?" + url.Values{"next": {next}}.Encode()
 }
 
 // nextOf returns where to go after the sign-in: a page of the console, whatever a link says.

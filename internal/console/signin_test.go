@@ -3,6 +3,8 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,5 +98,55 @@ func TestNextIsInTheConsole(t *testing.T) {
 		if got := console.NextOf(text); got != "/console/" {
 			t.Errorf("%q leads to %q", text, got)
 		}
+	}
+}
+
+// TestSessionEndsBeforeAForm shows that who sends a form after the session has ended learns that nothing was done, and comes back to the form's page by signing in;
+// a page that is looked at is come back to without a word.
+func TestSessionEndsBeforeAForm(t *testing.T) {
+	t.Parallel()
+	later := new(atomic.Int64)
+	h := open(t, storetest.Open(t).Store, func(o *console.Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	})
+	b, key := h.visitor(), h.key(1)
+	page := "/console/cc/default/webhooks/new?x=y"
+	b.follow(b.post("/console/sign-in", url.Values{"key": {key}, "next": {page}}))
+	send := func(referer string) reply {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/console/cc/default/webhooks/new", strings.NewReader("url=https://receiver.example/"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Referer", referer)
+		resp, err := b.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return reply{status: resp.StatusCode, location: resp.Header.Get("Location")}
+	}
+	later.Store(int64(12*time.Hour - time.Minute)) // over midnight, as sessions may
+	if got := b.get(page); got.status != http.StatusOK {
+		t.Fatalf("within the session: %d", got.status)
+	}
+	later.Store(int64(12*time.Hour + time.Second))
+	if got := b.get(page); got.location != "/console/sign-in?next=%2Fconsole%2Fcc%2Fdefault%2Fwebhooks%2Fnew%3Fx%3Dy" {
+		t.Errorf("a page: %s", got.location)
+	} else if text := b.follow(got).body; strings.Contains(text, "Not done") {
+		t.Errorf("a page that was looked at: %s", text)
+	}
+	for referer, want := range map[string]string{
+		h.url + page: page, "": "/console/", "https://evil.example/console/x": "/console/x", h.url + "/v1/keys": "/console/", "::": "/console/",
+	} {
+		form := b.follow(send(referer))
+		b.shows(form, http.StatusOK, "Not done: your session has ended", `name="next" value="`+want+`"`)
+	}
+	if webhooks, _, err := h.store.Webhooks(t.Context(), 1, store.Page{}); err != nil || len(webhooks) != 0 {
+		t.Errorf("%d webhooks were made, %v", len(webhooks), err)
+	}
+	if got := b.post("/console/sign-in", url.Values{"key": {key}, "next": {page}}); got.location != page {
+		t.Errorf("signing in leads to %s", got.location)
 	}
 }
