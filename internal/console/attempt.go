@@ -236,6 +236,10 @@ func (c *call) request(w *hook.Webhook, e *hook.Event, a *hook.Attempt) (*reques
 		note("The body was removed by the contact centre's retention of payloads, so that neither the signatures nor the command that repeats it can be made again.")
 		return v, nil
 	}
+	if c.conceals(e) {
+		note("The body and the command that repeats it take the permission to read what they tell of: the interaction, or the notice.")
+		return v, nil
+	}
 	v.Body = string(e.Payload)
 	v.Curl = curlOf(w, header, e.Payload, all)
 	return v, nil

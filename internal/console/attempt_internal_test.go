@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
@@ -141,10 +142,12 @@ func TestRequestSaysWhatIsNotKnown(t *testing.T) {
 		{"e-mail", func(w *hook.Webhook, _ *hook.Event, _ *hook.Attempt, _ *requests) {
 			w.Settings.URL = "mailto:ops@example.com"
 		}, nil, "as an e-mail", false},
-		{"without the permission webhooks", func(*hook.Webhook, *hook.Event, *hook.Attempt, *requests) {}, []hook.Permission{hook.PermitDeliveries}, "take the permission webhooks", true},
+		{"without the permission webhooks", func(*hook.Webhook, *hook.Event, *hook.Attempt, *requests) {}, []hook.Permission{hook.PermitDeliveries, hook.PermitInteractionsReadChat}, "take the permission webhooks", true},
+		{"of a media type that may not be read", func(*hook.Webhook, *hook.Event, *hook.Attempt, *requests) {}, []hook.Permission{hook.PermitDeliveries, hook.PermitInteractionsReadEmail}, "to read what they tell of", false},
+		{"of a notice", func(_ *hook.Webhook, e *hook.Event, _ *hook.Attempt, _ *requests) { e.Media = "" }, []hook.Permission{hook.PermitDeliveries, hook.PermitInteractionsRead}, "to read what they tell of", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w, e, a := &hook.Webhook{Settings: hook.DefaultSettings(), UpdatedAt: began}, &hook.Event{Payload: []byte(`{"a":1}`)}, &hook.Attempt{Number: 3, StartedAt: began, Events: 1}
+			w, e, a := &hook.Webhook{Settings: hook.DefaultSettings(), UpdatedAt: began}, &hook.Event{Media: interaction.MediaChat, Payload: []byte(`{"a":1}`)}, &hook.Attempt{Number: 3, StartedAt: began, Events: 1}
 			w.Settings.URL = "https://receiver.example/path"
 			r := requests{}
 			test.change(w, e, a, &r)

@@ -27,7 +27,9 @@ type deliveryPage struct {
 	Operation      hook.OperationID
 	Trace          string
 	Payload        payloadView
-	Attempts       []*attemptView
+	// Kept is whether there still is a payload, and Concealed whether who looks may not see it.
+	Kept, Concealed bool
+	Attempts        []*attemptView
 	// Older is how many attempts are not shown, and Removed how many are not kept any more.
 	Older, Removed int
 	Plan           []planned
@@ -56,12 +58,15 @@ func (s *Server) showDelivery(c *call) (answer, error) {
 		Older: max(len(d.Attempts)-attemptsShownMax, 0), Removed: max(d.AttemptsMade-len(d.Attempts), 0),
 	}
 	if e != nil {
-		page.Payload, page.Trace = newPayload(e), traceOf(e)
+		page.Trace, page.Kept = traceOf(e), len(e.Payload) > 0
+		if page.Concealed = c.conceals(e); !page.Concealed {
+			page.Payload = newPayload(e)
+		}
 		if c.by.MayRead(e.Media) {
 			page.InteractionURL = c.url("interactions", d.Interaction.String())
 		}
 	}
-	page.MayReplay = page.Delivery.Resolved() && page.Payload.Bytes > 0 && w != nil && !w.Deleted()
+	page.MayReplay = page.Delivery.Resolved() && page.Kept && w != nil && !w.Deleted()
 	if w != nil && !page.Delivery.Resolved() {
 		page.Plan = planOf(d, &w.Settings.Retry, c.now)
 	}
@@ -69,6 +74,15 @@ func (s *Server) showDelivery(c *call) (answer, error) {
 		return answer{}, err
 	}
 	return show("delivery", page), nil
+}
+
+// conceals reports whether who looks may not see what an event says: of an interaction, that takes the permission to read it, as in the API, which
+// shows the body of a delivery to nobody; of a notice, which belongs to none, the permission to read notices.
+func (c *call) conceals(e *hook.Event) bool {
+	if e.Media.Valid() {
+		return !c.by.MayRead(e.Media)
+	}
+	return !c.by.May(hook.PermitWebhooks)
 }
 
 // eventOf returns the event of a delivery, nil where retention has just removed it.

@@ -132,6 +132,9 @@ func TestDeliveryTakesItsPermission(t *testing.T) {
 		t.Errorf("the delivery is %+v, %v", d, err)
 	}
 	a := h.signedIn(1, hook.PermitDeliveries).get(path)
+	admin.shows(a, http.StatusOK, "takes the permission to read what it tells of", "take the permission to read what they tell of")
+	admin.lacks(a, "selfUri", "RECEIVER_URL")
+	a = h.signedIn(1, hook.PermitDeliveries, hook.PermitInteractionsRead).get(path)
 	admin.shows(a, http.StatusOK, "The webhook&#39;s own headers and its URL take the permission webhooks", "RECEIVER_URL", w.ID.String())
 	admin.lacks(a, "secret-path", "sesame", "X-Tenant", "/webhooks/")
 	a = admin.get(path)

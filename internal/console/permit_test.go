@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"context"
 	"fmt"
 	"html"
 	"maps"
@@ -35,8 +36,14 @@ func routeNeeds() map[string]routeUse {
 	}
 	add("", "GET {$}")
 	add(read, "GET interactions", "GET interactions/{interaction}", "GET queues", "GET queues/{interaction}")
-	add(write, "GET queues/new", "POST queues/new ? mediaType=chat&subtype=SMS&queue=q", "POST queues/{interaction}/stop ? by=workflow")
-	add(deliveries, "GET deliveries", "GET deliveries/{delivery}", "POST deliveries/{delivery}/replay ? once=1", "GET deliveries/selected ? delivery={delivery}", "POST deliveries/replay ? delivery={delivery}",
+	add(write, "POST queues/{interaction}/stop ? by=workflow")
+	add(write, "GET queues/new", "POST queues/new ? mediaType=chat&subtype=SMS&queue=q")
+	for _, pattern := range []string{"GET /console/cc/{center}/queues/new", "POST /console/cc/{center}/queues/new"} { // which goes on where one sees what was made
+		u := uses[pattern]
+		u.sees = true
+		uses[pattern] = u
+	}
+	add(deliveries, "GET deliveries", "GET deliveries/{delivery}", "POST deliveries/{delivery}/replay ? once=1", "GET deliveries/replay ? id={delivery}", "GET deliveries/replayed ? id={delivery}", "POST deliveries/replay ? id={delivery}",
 		"GET replays", "GET replays/new", "POST replays/new ? webhook={webhook}&from=2020-01-01T00:00&to=2020-01-02T00:00&states=exhausted&dry=yes",
 		"GET replays/{replay}", "POST replays/{replay}/cancel")
 	add(webhooks, "GET notices", "GET webhooks", "GET webhooks/new", "POST webhooks/new ? url=https://receiver.example/", "GET webhooks/schedule", "GET webhooks/{webhook}", "GET webhooks/{webhook}/edit",
@@ -51,15 +58,16 @@ func routeNeeds() map[string]routeUse {
 
 // routeUse is a request for a route.
 type routeUse struct {
-	needs        hook.Permission
-	installation bool
-	form         string
+	needs hook.Permission
+	// installation is whether it takes an admin of all contact centres, and sees whether it takes that one may read some interactions.
+	installation, sees bool
+	form               string
 }
 
 // permits reports whether the API would let a key with permissions do it.
 func (u routeUse) permits(center hook.ContactCenterNumber, permissions ...hook.Permission) bool {
 	by := hook.Caller{Center: center, Permissions: permissions}
-	return (u.needs == "" || by.Permits(u.needs)) && (!u.installation || center == 0)
+	return (u.needs == "" || by.Permits(u.needs)) && (!u.installation || center == 0) && (!u.sees || by.Permits(hook.PermitInteractionsRead))
 }
 
 // names are what the routes' patterns have for ids.
@@ -126,6 +134,7 @@ func newHall(t *testing.T) *hall {
 	if _, err := opened.CreateReplay(t.Context(), h.scene.now, h.webhook.ID, replay, nil); err != nil {
 		t.Fatal(err)
 	}
+	h.ended(replay.ID)
 	h.key(1, hook.PermitWebhooks)
 	keys, _, err := opened.Keys(1, store.Page{})
 	if err != nil {
@@ -146,6 +155,22 @@ func newHall(t *testing.T) *hall {
 	}
 	maps.Copy(h.mailIDs, map[string]string{"interaction": h.email.ID.String(), "webhook": h.ids["webhook"], "replay": h.ids["replay"], "key": h.ids["key"]})
 	return h
+}
+
+// ended waits until a replay has ended: it would change something while tests look whether they do.
+func (h *hall) ended(id hook.ReplayID) {
+	h.tb.Helper()
+	over, cancel := context.WithTimeout(h.tb.Context(), time.Minute)
+	defer cancel()
+	for tick := time.NewTicker(time.Millisecond); ; {
+		if r, err := h.store.Replay(over, 1, id); err != nil {
+			h.tb.Fatal(err)
+		} else if r.State.Ended() {
+			tick.Stop()
+			return
+		}
+		<-tick.C
+	}
 }
 
 // in puts ids into a text.
@@ -210,7 +235,7 @@ func permissionSets() (sets [][]hook.Permission) {
 }
 
 // linked are the requests that a page offers, of its links and forms.
-var linked = regexp.MustCompile(`(?:<a [^>]*href|<form ([^>]*)action|<button [^>]*(formaction))="(/console/cc/[^"?#]*)`)
+var linked = regexp.MustCompile(`<(?:a|form|button) [^>]*(?:href|action)="(/console/cc/[^"?#]*)[^>]*`)
 
 // offers are the routes that a page leads to, by their patterns.
 func (h *hall) offers(page string) (patterns []string) {
@@ -220,16 +245,16 @@ func (h *hall) offers(page string) (patterns []string) {
 	}
 	for _, m := range linked.FindAllStringSubmatch(page, -1) {
 		method := http.MethodGet
-		if strings.Contains(m[1], `method="post"`) || m[2] != "" {
+		if strings.Contains(m[0], `method="post"`) || strings.Contains(m[0], "formaction=") {
 			method = http.MethodPost
 		}
-		r, err := http.NewRequestWithContext(h.tb.Context(), method, html.UnescapeString(m[3]), http.NoBody)
+		r, err := http.NewRequestWithContext(h.tb.Context(), method, html.UnescapeString(m[1]), http.NoBody)
 		if err != nil {
 			h.tb.Fatal(err)
 		}
 		_, pattern := mux.Handler(r)
 		if pattern == "" {
-			h.tb.Errorf("a page leads to %s %s, which is no route", method, m[3])
+			h.tb.Errorf("a page leads to %s %s, which is no route", method, m[1])
 			continue
 		}
 		patterns = append(patterns, routePattern(pattern))
@@ -321,7 +346,8 @@ func TestMediaTypeThatMayNotBeRead(t *testing.T) {
 				if strings.Contains(all.use(pattern, u, "default", ids).body, mailMark) {
 					seen++
 				}
-				if strings.Contains(got, "/interactions/"+h.email.ID.String()+`"`) || strings.Contains(got, "/queues/"+h.email.ID.String()) {
+				list := strings.HasSuffix(pattern, "/deliveries") // which shows the id of the interaction, as the API does, and does not know of which media type that is
+				if strings.Contains(got, "/interactions/"+h.email.ID.String()+`"`) && !list || strings.Contains(got, "/queues/"+h.email.ID.String()) {
 					t.Errorf("%s?%s leads to the e-mail", pattern, query)
 				}
 			}
@@ -358,22 +384,26 @@ func TestForeignContactCenter(t *testing.T) {
 		absent[name] = fmt.Sprintf("01900000-0000-7000-8000-%012d", i)
 	}
 	whole := func(a reply, center string) string {
-		text := hallIDs.ReplaceAllString(hallTimes.ReplaceAllString(a.body, "TIME"), "ID")
-		return fmt.Sprint(a.status, a.location, strings.ReplaceAll(text, "/cc/"+center+"/", "/cc/CENTER/"))
+		text := hallIDs.ReplaceAllString(hallTimes.ReplaceAllString(fmt.Sprintln(a.status, a.location)+a.body, "TIME"), "ID")
+		return strings.ReplaceAll(text, "/cc/"+center+"/", "/cc/CENTER/")
 	}
 	for pattern, u := range routeNeeds() {
 		if strings.HasSuffix(pattern, "/stream") || !strings.Contains(pattern+u.form, "{center}") {
 			continue
 		}
 		before := h.inventory()
-		there, nowhere := b.use(pattern, u, "default", h.ids), b.use(pattern, u, "nobody", h.ids)
+		fresh := func(center string, ids map[string]string) reply {
+			b.get("/console/sign-in") // shows what the answer before has left to be shown
+			return b.use(pattern, u, center, ids)
+		}
+		there, nowhere := fresh("default", h.ids), fresh("nobody", h.ids)
 		if diff := cmp.Diff(whole(nowhere, "nobody"), whole(there, "default")); diff != "" || there.status != http.StatusNotFound && there.status != http.StatusForbidden {
 			t.Errorf("%s: another contact centre is answered otherwise than none, with %d (-none +there):\n%s", pattern, there.status, diff)
 		}
 		if !strings.Contains(strings.TrimPrefix(pattern, "POST /console/cc/{center}")+u.form, "{") && strings.HasPrefix(pattern, "POST ") {
 			continue // of the own contact centre, which may be changed
 		}
-		own, none := b.use(pattern, u, "second", h.ids), b.use(pattern, u, "second", absent)
+		own, none := fresh("second", h.ids), fresh("second", absent)
 		if diff := cmp.Diff(whole(none, "second"), whole(own, "second")); diff != "" {
 			t.Errorf("%s: another contact centre's record is answered otherwise than none (-none +there):\n%s", pattern, diff)
 		}

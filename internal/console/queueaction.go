@@ -220,7 +220,11 @@ func (s *Server) askInteraction(c *call) (answer, error) {
 	return show("queue-new", p), err
 }
 
+// newInteractionPage makes the page of the form. It is for those alone who may read something: others would not see what they have made.
 func (s *Server) newInteractionPage(c *call, entered url.Values) (*newInteractionPage, error) {
+	if len(c.by.Readable()) == 0 {
+		return nil, &permissionError{"the permission " + string(hook.PermitInteractionsRead) + ", or that of one media type, too"}
+	}
 	names, err := s.queueNames(c)
 	return &newInteractionPage{frame: c.frame("New interaction"), Desk: c.deskOf(), Queues: names, Entered: entered}, err
 }
