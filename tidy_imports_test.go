@@ -116,6 +116,7 @@ func law() []house {
 		{folder: "internal/browsertest", others: []string{"github.com/chromedp/chromedp", "github.com/chromedp/cdproto"}},
 		{folder: "internal/pgtest", others: []string{"github.com/jackc/pgx/v5"}},
 		{folder: "internal/oracle", own: []string{"internal/hook", "signature", "interaction"}},
+		{folder: "internal/agreement"},
 		{folder: "internal/walk"},
 		{folder: "deploy/test", others: []string{
 			"helm.sh/helm/v4", "k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3",

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hookswitch/hookswitch/interaction"
 	"github.com/hookswitch/hookswitch/internal/hook"
 )
 
@@ -92,29 +91,55 @@ func fillCredentials(v url.Values, s *hook.Credentials) {
 func (f *settingsForm) settle(s *hook.Settings) {
 	defaults := hook.DefaultSettings()
 	s.URL, s.Description = strings.TrimSpace(f.values.Get("url")), strings.TrimSpace(f.values.Get("description"))
-	s.Events, s.MediaTypes = chosen[interaction.Event](f, "events"), chosen[interaction.MediaType](f, "mediaTypes")
-	s.Subtypes, s.Notices = chosen[interaction.Subtype](f, "subtypes"), chosen[hook.NoticeKind](f, "notices")
+	s.Events, s.MediaTypes = chosen(f, "events", s.Events), chosen(f, "mediaTypes", s.MediaTypes)
+	s.Subtypes, s.Notices = chosen(f, "subtypes", s.Subtypes), chosen(f, "notices", s.Notices)
 	f.duration("requestTimeout", &s.RequestTimeout, defaults.RequestTimeout)
 	f.retry(&s.Retry)
 	s.Success = hook.Success(f.values.Get("success"))
 	f.whole("concurrency", &s.Concurrency, defaults.Concurrency)
 	f.whole("rateLimit", &s.RateLimit, defaults.RateLimit)
+	f.notZero("rateLimit", float64(s.RateLimit), "must be at least 1; empty is no limit")
 	f.whole("batch.maxEvents", &s.Batch.MaxEvents, defaults.Batch.MaxEvents)
 	f.duration("batch.linger", &s.Batch.Linger, defaults.Batch.Linger)
-	limits, before := s.Breaker.Effective(), s.Breaker
-	f.whole("circuitBreaker.failures", &limits.Failures, hook.BreakerFailuresDefault)
-	f.factor("circuitBreaker.share", &limits.Share, hook.BreakerShareDefault)
-	f.whole("circuitBreaker.minimum", &limits.Minimum, hook.BreakerMinimumDefault)
-	if s.Breaker = limits; limits == before.Effective() { // those that follow the default go on doing so
-		s.Breaker = before
-	}
+	f.breaker(&s.Breaker)
 	f.duration("disable.after", &s.Disable.After, 0)
 	s.Disable.OnGone = f.values.Get("disable.onGone") != ""
-	s.Signatures, s.Metadata = chosen[hook.Signature](f, "signatures"), chosen[hook.Metadata](f, "metadata")
+	s.Signatures, s.Metadata = chosen(f, "signatures", s.Signatures), chosen(f, "metadata", s.Metadata)
 	if s.Metadata == nil {
 		s.Metadata = []hook.Metadata{}
 	}
 	f.credentials(&s.Credentials)
+}
+
+// breaker reads when the circuit opens. Limits that follow the default go on doing so where they are left as they are; zero, by which that is
+// stored, is no number that can be entered.
+func (f *settingsForm) breaker(b *hook.BreakerLimits) {
+	shown, before := b.Effective(), *b
+	f.whole("circuitBreaker.failures", &b.Failures, shown.Failures)
+	f.factor("circuitBreaker.share", &b.Share, shown.Share)
+	f.whole("circuitBreaker.minimum", &b.Minimum, shown.Minimum)
+	f.notZero("circuitBreaker.failures", float64(b.Failures), "must be at least 1")
+	f.notZero("circuitBreaker.share", b.Share, "must be more than 0")
+	f.notZero("circuitBreaker.minimum", float64(b.Minimum), "must be at least 1")
+	follow(f, "circuitBreaker.failures", &b.Failures, shown.Failures, before.Failures)
+	follow(f, "circuitBreaker.share", &b.Share, shown.Share, before.Share)
+	follow(f, "circuitBreaker.minimum", &b.Minimum, shown.Minimum, before.Minimum)
+}
+
+// follow has a limit follow the default where it was emptied, and stay what it was where it was left as it was shown.
+func follow[T int | float64](f *settingsForm, name string, limit *T, shown, before T) {
+	if _, entered := f.text(name); !entered {
+		*limit = 0
+	} else if *limit == shown {
+		*limit = before
+	}
+}
+
+// notZero names a number that was entered as zero, which settings have for none.
+func (f *settingsForm) notZero(name string, n float64, problem string) {
+	if _, entered := f.text(name); entered && n == 0 && !slices.ContainsFunc(f.wrong, func(w hook.FieldError) bool { return w.Field == name }) {
+		f.fail(name, problem)
+	}
 }
 
 // retry reads the retry schedule.
@@ -240,17 +265,22 @@ func (f *settingsForm) text(name string) (text string, ok bool) {
 
 func (f *settingsForm) duration(name string, to *hook.Duration, byDefault hook.Duration) {
 	text, ok := f.text(name)
-	if *to = byDefault; !ok {
+	if !ok {
+		*to = byDefault
 		return
 	}
-	if err := to.UnmarshalText([]byte(strings.ReplaceAll(text, " ", ""))); err != nil {
+	var d hook.Duration
+	if err := d.UnmarshalText([]byte(strings.ReplaceAll(text, " ", ""))); err != nil { // what was there stays, so that nothing else seems to be wrong with it
 		f.fail(name, "must be a duration such as 500ms, 10s or 1h30m")
+		return
 	}
+	*to = d
 }
 
 func (f *settingsForm) whole(name string, to *int, byDefault int) {
 	text, ok := f.text(name)
-	if *to = byDefault; !ok {
+	if !ok {
+		*to = byDefault
 		return
 	}
 	n, err := strconv.Atoi(text)
@@ -263,7 +293,8 @@ func (f *settingsForm) whole(name string, to *int, byDefault int) {
 
 func (f *settingsForm) factor(name string, to *float64, byDefault float64) {
 	text, ok := f.text(name)
-	if *to = byDefault; !ok {
+	if !ok {
+		*to = byDefault
 		return
 	}
 	x, err := strconv.ParseFloat(text, 64)
@@ -274,10 +305,13 @@ func (f *settingsForm) factor(name string, to *float64, byDefault float64) {
 	*to = x
 }
 
-// chosen returns the boxes that are checked; none is nil.
-func chosen[T ~string](f *settingsForm, name string) (list []T) {
+// chosen returns the boxes that are checked; none is nil. Where they are those that are stored, these stay in their order.
+func chosen[T ~string](f *settingsForm, name string, before []T) (list []T) {
 	for _, one := range f.values[name] {
 		list = append(list, T(one))
+	}
+	if slices.Equal(slices.Sorted(slices.Values(list)), slices.Sorted(slices.Values(before))) {
+		return before
 	}
 	return list
 }
