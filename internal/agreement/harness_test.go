@@ -148,8 +148,10 @@ func page(path string) string { return "/console/cc/" + byForm + "/" + path }
 // fieldName is the field of a form for one of the API's: lists and headers are one field.
 func fieldName(name string) string {
 	name, _, _ = strings.Cut(name, "[")
-	if name == "headers" || strings.HasPrefix(name, "headers.") {
-		return "headers"
+	for _, whole := range [...]string{"headers", "userData", "contact"} {
+		if strings.HasPrefix(name, whole+".") {
+			return whole
+		}
 	}
 	return strings.TrimPrefix(name, "retention.")
 }
@@ -179,7 +181,7 @@ func (d *doors) read(page, action string) (form url.Values, wrong []string) {
 	form = url.Values{}
 	tokens := xml.NewDecoder(strings.NewReader(page))
 	tokens.Strict, tokens.AutoClose, tokens.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
-	inside, area, choice := false, "", ""
+	inside, area, choice, option := false, "", "", (*bool)(nil)
 	for {
 		t, err := tokens.Token()
 		if err == io.EOF {
@@ -189,9 +191,14 @@ func (d *doors) read(page, action string) (form url.Values, wrong []string) {
 		}
 		switch t := t.(type) {
 		case xml.CharData:
-			if area != "" && inside {
-				form.Set(area, strings.TrimPrefix(string(t), "\n"))
+			switch text := string(t); {
+			case !inside:
+			case area != "":
+				form.Set(area, strings.TrimPrefix(text, "\n"))
+			case option != nil && form.Get(choice) == "" || option != nil && *option: // the first one, where none is chosen
+				form.Set(choice, text)
 			}
+			option = nil
 		case xml.EndElement:
 			if t.Name.Local == "textarea" {
 				area = ""
@@ -204,6 +211,9 @@ func (d *doors) read(page, action string) (form url.Values, wrong []string) {
 			if at["aria-invalid"] == "true" {
 				wrong = append(wrong, at["name"])
 			}
+			if at["id"] == "fault-permissions" { // which are many boxes
+				wrong = append(wrong, "permissions")
+			}
 			_, checked := at["checked"]
 			_, disabled := at["disabled"]
 			_, selected := at["selected"]
@@ -215,8 +225,10 @@ func (d *doors) read(page, action string) (form url.Values, wrong []string) {
 			case "select":
 				choice = at["name"]
 			case "option":
-				if inside && selected {
-					form.Set(choice, at["value"])
+				if value, named := at["value"]; !named {
+					option = &selected
+				} else if _, chosen := form[choice]; inside && (selected || !chosen) {
+					form.Set(choice, value)
 				}
 			case "input":
 				if inside && at["name"] != "" && !disabled && (checked || at["type"] != "checkbox" && at["type"] != "radio") {
@@ -255,7 +267,7 @@ func (d *doors) last(center string) string {
 func (d *doors) agree(tb testing.TB, what any, asked, sent reply) {
 	tb.Helper()
 	if asked.done() != sent.done() {
-		tb.Fatalf("%v: the API answers %d %v %s, the console %d %v %s", what, asked.status, asked.wrong, asked.body, sent.status, sent.wrong, sent.body)
+		tb.Fatalf("%v: the API answers %d %v %s, the console %d %v", what, asked.status, asked.wrong, asked.body, sent.status, sent.wrong)
 	}
 	if diff := cmp.Diff(asked.wrong, sent.wrong); diff != "" {
 		tb.Fatalf("%v: the API and the console name other fields (-API +console):\n%s\n%s", what, diff, asked.body)

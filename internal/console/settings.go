@@ -122,11 +122,15 @@ func (s *Server) updateSettings(c *call) (answer, error) {
 			d := new(hook.Duration)
 			if err := d.UnmarshalText([]byte(text)); err != nil {
 				wrong = append(wrong, hook.FieldError{Field: f.name, Message: "must be a duration such as 720h, or 0, or nothing"})
+				continue
 			}
 			*f.to = d
 		}
+		if more, bad := wrongFields(r.Validate("", s.options.Store.DefaultRetention())); bad { // of a field that cannot be read, that was said first
+			wrong = append(wrong, more...)
+		}
 		if wrong == nil {
-			return r.Validate("", s.options.Store.DefaultRetention())
+			return nil
 		}
 		return &hook.InvalidError{Fields: wrong}
 	})
