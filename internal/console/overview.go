@@ -149,6 +149,13 @@ func (p *overviewPage) readTrouble(c *call) error {
 		}
 		all.accepted = len(some) > 0
 	}
+	if p.Backlog.Whole.Pending == 0 && all.failed > 0 { // which was counted a while ago
+		some, _, err := c.server.options.Store.Deliveries(c.ctx(), c.center.Number, store.DeliveryFilter{State: hook.DeliveryPending, Failing: true}, store.Page{Limit: 1})
+		if err != nil {
+			return err
+		}
+		all.retried = len(some) > 0
+	}
 	p.Verdict = judge(all)
 	if p.May(hook.PermitWebhooks) {
 		p.Failing = all.failing[:min(len(all.failing), overviewFailing)]

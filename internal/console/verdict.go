@@ -114,6 +114,8 @@ type situation struct {
 	// failed is how many attempts failed in the span that the page shows, which spanWords names.
 	failed    int64
 	spanWords string
+	// retried is whether there are deliveries that failed and are tried again, where none was pending when they were counted last.
+	retried bool
 	// named is whether the webhooks may be named.
 	named bool
 }
@@ -154,6 +156,8 @@ func judge(s *situation) verdict {
 			badgeWarn, "Almost: " + deliveries(open.Pending) + " " + areOf(open.Pending) + " on the way or wait for another attempt.",
 			count(s.failed) + " attempts failed in the last " + s.spanWords + ".",
 		}
+	case s.retried: // since they were counted
+		return verdict{"warn", "Almost: deliveries wait for another attempt.", count(s.failed) + " attempts failed in the last " + s.spanWords + "."}
 	case open.Pending > 0:
 		return verdict{badgeGood, "Everything is delivered in time.", deliveries(open.Pending) + " " + areOf(open.Pending) + " on the way."}
 	default:

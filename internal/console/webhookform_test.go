@@ -91,7 +91,7 @@ func TestWebhookFormSetsEverything(t *testing.T) {
 	want.URL, want.RequestTimeout, want.Success, want.Concurrency, want.RateLimit = "https://receiver.example/", hook.Duration(12*time.Second), hook.Success2xx, 7, 9
 	want.Retry = hook.Retry{Timeout: hook.Duration(2 * time.Second), Attempts: 4, Backoff: 1.5, MaxTimeout: hook.Duration(time.Minute)}
 	want.Batch = hook.Batch{MaxEvents: 3, Linger: hook.Duration(100 * time.Millisecond)}
-	want.Breaker = hook.BreakerLimits{Failures: 5, Share: 0.8, Minimum: 50}
+	want.Breaker = hook.BreakerLimits{Failures: 5}
 	want.Disable = hook.Disable{After: hook.Duration(72 * time.Hour), OnGone: true}
 	want.Events = append(want.Events, "FINISHED")
 	want.Signatures, want.Metadata = []hook.Signature{hook.SignatureSHA1, hook.SignatureStandard}, []hook.Metadata{}
