@@ -315,10 +315,43 @@ func TestRoutesAskForWhatTheAPIDoes(t *testing.T) {
 		}
 	}
 	h := newHall(t)
+	for _, set := range permissionSets() { // where there is nothing yet, pages say what can be done first
+		b := h.signedIn(h.second, set...)
+		for pattern, u := range uses {
+			if !strings.HasPrefix(pattern, "GET ") || strings.HasSuffix(pattern, "/stream") || names.MatchString(strings.Replace(pattern, "{center}", "", 1)) || !u.permits(h.second, set...) {
+				continue
+			}
+			for _, offered := range h.offers(b.use(pattern, u, "second", h.ids).body) {
+				if !uses[offered].permits(h.second, set...) {
+					t.Errorf("%s of an empty contact centre with %v leads to %s, which is refused", pattern, set, offered)
+				}
+			}
+		}
+	}
 	for pattern := range uses {
 		if !slices.Contains(h.centerRoutes(), pattern) {
 			t.Errorf("%s is no route any more", pattern)
 		}
+	}
+}
+
+// TestCommandsNameTheirContactCenter shows that a command that is copied from a page is about the page's contact centre, also for those whose key is for all of them.
+func TestCommandsNameTheirContactCenter(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	b, seen := h.signedIn(0), 0
+	for pattern, u := range routeNeeds() {
+		if !strings.HasPrefix(pattern, "GET ") || strings.HasSuffix(pattern, "/stream") || names.MatchString(strings.Replace(pattern, "{center}", "", 1)) {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`<code[^>]*>([^<]*hookswitch (?:webhooks|interactions|keys create|audit|replay|events|deliveries|notices)[^<]*)</code>`).FindAllStringSubmatch(b.use(pattern, u, "second", h.ids).body, -1) {
+			if seen++; !strings.Contains(html.UnescapeString(m[1]), " --contact-center ") {
+				t.Errorf("%s of another contact centre than the default gives %s", pattern, m[1])
+			}
+		}
+	}
+	if seen < 8 {
+		t.Errorf("%d commands were seen", seen)
 	}
 }
 

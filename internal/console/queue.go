@@ -224,3 +224,6 @@ func (s *Server) queueNames(c *call) ([]string, error) {
 	}
 	return slices.Clip(names), err
 }
+
+// Named names the contact centre for a command; Of is something else on this page.
+func (p *queuesPage) Named() string { return p.frame.Of() }
