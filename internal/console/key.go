@@ -274,9 +274,20 @@ func (p *keyPage) Expiries() []expiryChoice {
 	return []expiryChoice{{"0s", "never"}, {"24h", "in a day"}, {"720h", "in 30 days"}, {"2160h", "in 90 days"}, {"8760h", "in a year"}}
 }
 
-// Command reads the contact centre's webhooks with the key that the page shows.
+// Command tries the key that the page shows: it reads what that may, or makes what it may.
 func (p *keyPage) Command() string {
-	return "HOOKSWITCH_API_KEY=" + p.Text + " hookswitch webhooks list"
+	by, command := hook.Caller{Center: p.Key.Center, Permissions: p.Key.Permissions}, "interactions create --media chat"
+	switch {
+	case by.May(hook.PermitWebhooks):
+		command = "webhooks list"
+	case by.May(hook.PermitDeliveries):
+		command = "deliveries list"
+	case by.Permits(hook.PermitInteractionsRead):
+		command = "interactions list"
+	case by.May(hook.PermitEventsRead):
+		command = "events"
+	}
+	return "HOOKSWITCH_API_KEY=" + p.Text + " hookswitch " + command
 }
 
 // listMax is how many records a page of a list shows.

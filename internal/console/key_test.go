@@ -116,3 +116,16 @@ func TestAdminKeysAreForAdmins(t *testing.T) {
 		low.shows(low.get("/console/cc/default"+path), http.StatusForbidden, "the permission admin")
 	}
 }
+
+// TestNewKeyIsTriedWithWhatItMay shows that the command on the page of a new key is one that this key may run.
+func TestNewKeyIsTriedWithWhatItMay(t *testing.T) {
+	t.Parallel()
+	b := open(t, storetest.Open(t).Store).signedIn(1)
+	for permission, command := range map[hook.Permission]string{
+		hook.PermitAdmin: "webhooks list<", hook.PermitWebhooks: "webhooks list<", hook.PermitDeliveries: "deliveries list<", hook.PermitInteractionsReadChat: "interactions list<",
+		hook.PermitEventsRead: "hookswitch events<", hook.PermitInteractionsWrite: "interactions create --media chat<",
+	} {
+		made := b.post("/console/cc/default/keys", url.Values{"name": {"CRM"}, "permissions": {string(permission)}, "expiresIn": {"0s"}})
+		b.shows(made, http.StatusOK, " hookswitch ", command)
+	}
+}

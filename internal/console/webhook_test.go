@@ -264,3 +264,16 @@ func TestWebhookTestWithoutEngine(t *testing.T) {
 	b, w := h.signedIn(1), h.webhookOf(1)
 	b.shows(b.post(webhooksPath+"/"+w.ID.String()+"/test", url.Values{}), http.StatusConflict, "sends no webhooks")
 }
+
+// TestNextSecretIsReceivedBesideTheCurrentOne shows that what the page of a next secret gives to copy takes both secrets: with that one alone, a receiver would refuse
+// everything until the promotion.
+func TestNextSecretIsReceivedBesideTheCurrentOne(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, storetest.Open(t))
+	w := s.hears("http://127.0.0.1:8482/")
+	b := s.signedIn(1)
+	added := b.post("/console/cc/default/webhooks/"+w.ID.String()+"/secrets", url.Values{"step": {"next"}, "secret": {"the next secret of sixteen"}})
+	b.shows(added, http.StatusOK, "export HOOKSWITCH_SECRET_NEXT=&#39;the next secret of sixteen&#39;",
+		html.EscapeString(`hookswitch listen --listen 127.0.0.1:8482 --secret-file <(echo "$HOOKSWITCH_SECRET") --secret-file <(echo "$HOOKSWITCH_SECRET_NEXT")`),
+		html.EscapeString(`[]byte(os.Getenv("HOOKSWITCH_SECRET")), []byte(os.Getenv("HOOKSWITCH_SECRET_NEXT"))`))
+}

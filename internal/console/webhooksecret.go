@@ -94,8 +94,11 @@ func (p *webhookSecretPage) Mail() bool { return isMail(p.Webhook) }
 
 func isMail(w *hook.Webhook) bool { return strings.HasPrefix(w.Settings.URL, "mailto:") }
 
-// Variable sets the secret where the receiver runs.
+// Variable sets the secret where the receiver runs. The next one has another name: until the promotion both are needed.
 func (p *webhookSecretPage) Variable() string {
+	if p.Next {
+		return "export HOOKSWITCH_SECRET_NEXT=" + shellQuote(p.Secret)
+	}
 	return "export HOOKSWITCH_SECRET=" + shellQuote(p.Secret)
 }
 
@@ -104,6 +107,9 @@ func (p *webhookSecretPage) Listen() string {
 	command := "hookswitch listen"
 	if at := listenAt(p.Webhook.Settings.URL); at != "" && at != listenDefault {
 		command += " --listen " + at
+	}
+	if p.Next {
+		command += ` --secret-file <(echo "$HOOKSWITCH_SECRET") --secret-file <(echo "$HOOKSWITCH_SECRET_NEXT")`
 	}
 	return command
 }
@@ -135,7 +141,13 @@ if err != nil {
 log.Fatal(http.ListenAndServe("127.0.0.1:8481", handler))`
 
 // Snippet is a receiver in Go.
-func (p *webhookSecretPage) Snippet() string { return receiverSnippet }
+func (p *webhookSecretPage) Snippet() string {
+	const one = `[]byte(os.Getenv("HOOKSWITCH_SECRET"))`
+	if p.Next {
+		return strings.Replace(receiverSnippet, one, one+`, []byte(os.Getenv("HOOKSWITCH_SECRET_NEXT"))`, 1)
+	}
+	return receiverSnippet
+}
 
 // rotateSecrets does a step of a rotation.
 func (s *Server) rotateSecrets(c *call) (answer, error) {
