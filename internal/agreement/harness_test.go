@@ -184,7 +184,7 @@ func (d *doors) read(page, action string) (form url.Values, wrong []string) {
 	inside, area, choice, option := false, "", "", (*bool)(nil)
 	for {
 		t, err := tokens.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return form, sorted(wrong)
 		} else if err != nil {
 			d.tb.Fatalf("%v in\n%s", err, page)
@@ -242,10 +242,13 @@ func (d *doors) read(page, action string) (form url.Values, wrong []string) {
 // byChance is what differs from one record to another.
 var byChance = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|20\d\d-\d\d-\d\dT[0-9:.]+Z`)
 
-// audited is what the audit log says of the changes of a contact centre, oldest first, without who and when. What is about the installation is with it.
+// auditedMost is how many of the newest changes are compared after each: those before were compared then.
+const auditedMost = 10
+
+// audited is what the audit log says of the newest changes of a contact centre, oldest first, without who and when.
 func (d *doors) audited(center string) (list []string) {
 	d.tb.Helper()
-	found, _, err := d.store.AuditLog(d.tb.Context(), d.numbers[center], store.AuditFilter{}, store.Page{Limit: store.PageLimitMax})
+	found, _, err := d.store.AuditLog(d.tb.Context(), d.numbers[center], store.AuditFilter{}, store.Page{Limit: auditedMost})
 	if err != nil {
 		d.tb.Fatal(err)
 	}
