@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
 	"html/template"
@@ -50,13 +51,18 @@ func (t templates) render(to io.Writer, page string, view any) error {
 	return t.part(to, page, "layout", view)
 }
 
-// part writes one template of a page.
+// part writes one template of a page, with what is not seen in others' texts made visible.
 func (t templates) part(to io.Writer, page, part string, view any) error {
 	set, ok := t[page]
 	if !ok {
 		return fmt.Errorf("there is no template for the page %q", page)
 	}
-	return set.ExecuteTemplate(to, part, view)
+	var made bytes.Buffer
+	if err := set.ExecuteTemplate(&made, part, view); err != nil {
+		return err
+	}
+	_, err := to.Write(showUnseen(made.Bytes()))
+	return err
 }
 
 // functions are what templates may call beside the methods of their views.

@@ -44,8 +44,11 @@ func (p *webhookTestPage) Response() string {
 	if p.Attempt == nil {
 		return ""
 	}
-	return strings.ToValidUTF8(string(p.Attempt.Response), "\uFFFD")
+	return printable(p.Attempt.Response)
 }
+
+// Problem is the error as it can be shown.
+func (p *webhookTestPage) Problem() string { return printable([]byte(p.Attempt.Error)) }
 
 // showTestWebhook shows what a test does, before one is sent.
 func (s *Server) showTestWebhook(c *call) (answer, error) {
