@@ -27,7 +27,7 @@ type violation struct {
 	} `json:"nodes"`
 }
 
-// Axe runs axe-core on the page as it is, and fails the test for each violation whose impact is serious or critical.
+// Axe runs axe-core on the page as it is, with all its rules and the best practices among them, and fails the test for each violation.
 func (p *Page) Axe() {
 	p.t.Helper()
 	if p.still {
@@ -72,7 +72,7 @@ func (p *Page) axe() ([]violation, error) {
 	}
 	// Nothing is loaded anew (preload), and only what is broken is worked out.
 	return eval[[]violation](p, `axe.run(document, {resultTypes: ["violations"], preload: false})
-			.then(r => r.violations.filter(v => v.impact === "serious" || v.impact === "critical"))`, within)
+			.then(r => r.violations)`, within)
 }
 
 func axeSource() (string, error) {

@@ -30,7 +30,10 @@ func Dark() Look { return Look{Name: "dark", Width: 1280, Height: 900, Dark: tru
 // Narrow is a phone, held upright, and light colours.
 func Narrow() Look { return Look{Name: "narrow", Width: 390, Height: 844} }
 
-// Looks returns all of them.
+// Zoomed is a wide window at 400 %, which is as narrow as a page must be able to get (WCAG 2.2, success criterion 1.4.10).
+func Zoomed() Look { return Look{Name: "zoomed", Width: 320, Height: 256} }
+
+// Looks returns those in which pictures are taken.
 func Looks() []Look { return []Look{Light(), Dark(), Narrow()} }
 
 // Look shows the page, and at those that follow, in this way.
@@ -73,7 +76,7 @@ func (p *Page) Fits() {
 }
 
 // Inspect looks at the page in every look: that it fits, that axe finds nothing (see [Page.Axe]), and, unless name is empty,
-// takes a picture.
+// takes a picture. Zoomed, it fits too, with the spacing of a text that a person may set.
 func (p *Page) Inspect(name string) {
 	p.t.Helper()
 	p.each(func() {
@@ -84,7 +87,21 @@ func (p *Page) Inspect(name string) {
 			p.picture(name)
 		}
 	})
+	before := p.look
+	p.Look(Zoomed())
+	Eval[bool](p, spaceText)
+	p.Fits()
+	Eval[bool](p, `Boolean(document.adoptedStyleSheets = [])`)
+	p.Look(before)
 }
+
+// spaceText sets the spacing of texts as far apart as a page must bear (WCAG 2.2, success criterion 1.4.12).
+const spaceText = `(() => {
+	const sheet = new CSSStyleSheet();
+	sheet.replaceSync("* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important } p { margin-bottom: 2em !important }");
+	document.adoptedStyleSheets = [sheet];
+	return true;
+})()`
 
 // Screenshot writes a picture of the whole page in each look to screenshots/NAME-LOOK.png at the root of the repository, a
 // folder that git ignores.

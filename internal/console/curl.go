@@ -37,7 +37,8 @@ type variable struct{ Name, Means string }
 func curlOf(w *hook.Webhook, header http.Header, body []byte, showURL bool) repetition {
 	var r repetition
 	timeout := time.Duration(w.Settings.RequestTimeout)
-	parts := []string{"curl --include --silent --show-error --max-time " + strconv.FormatFloat(timeout.Seconds(), 'f', -1, 64)}
+	// Brackets and dots in the URL are sent as they stand (curl(1), --globoff and --path-as-is).
+	parts := []string{"curl --globoff --path-as-is --include --silent --show-error --max-time " + strconv.FormatFloat(timeout.Seconds(), 'f', -1, 64)}
 	if u, err := url.Parse(w.Settings.URL); showURL && err == nil && u.RawQuery == "" {
 		parts[0] += " " + shellQuote(w.Settings.URL)
 	} else {

@@ -17,27 +17,34 @@ import (
 const sayArguments = `curl() { printf '%s\0' "$@"; }
 `
 
-// argumentsOf runs a command in a shell and returns what curl is given.
-func argumentsOf(t rapid.TB, command string, environment ...string) []string {
-	shell := exec.Command("sh", "-c", sayArguments+command)
-	shell.Env = environment
-	out, err := shell.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s\n%s", err, out, command)
+// argumentsOf runs a command in the shells that people paste into, and returns what curl is given in both.
+func argumentsOf(t rapid.TB, command string, environment ...string) (arguments []string) {
+	said := ""
+	for _, name := range []string{"sh", "bash"} {
+		shell := exec.Command(name, "-c", sayArguments+command)
+		shell.Env = environment
+		out, err := shell.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %s\n%s", name, err, out, command)
+		}
+		if said != "" && string(out) != said {
+			t.Fatalf("bash says %q, sh %q", out, said)
+		}
+		said = string(out)
 	}
-	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	return strings.Split(strings.TrimSuffix(said, "\x00"), "\x00")
 }
 
 // A shell passes on the URL, each header and the body exactly as they are, whatever is in them.
 func TestCurlRepeatsExactly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := &hook.Webhook{Settings: hook.DefaultSettings()}
-		text := rapid.StringOf(rapid.OneOf(rapid.RuneFrom([]rune("'\"\\$`!*;&|<>()#~ \t\n%")), rapid.RuneFrom([]rune("az09é€😀"))))
-		w.Settings.URL = "https://receiver.example/" + strings.NewReplacer("#", "", "%", "", "\n", "", "\t", "").Replace(text.Draw(t, "path"))
+		text := rapid.StringOf(rapid.OneOf(rapid.RuneFrom([]rune("'\"\\$`!*;&|<>()#~ \t\n%")), rapid.RuneFrom([]rune("az09é€😀")), rapid.RuneFrom([]rune("[]{},-.@=^?\x1b\x7f\u009b\u202e\u200b"))))
+		w.Settings.URL = "https://receiver.example/" + strings.NewReplacer("#", "", "%", "", "\n", "", "\t", "", "?", "", "\x1b", "", "\x7f", "").Replace(text.Draw(t, "path"))
 		value, body := "v"+text.Draw(t, "value"), text.Draw(t, "body")
 		r := curlOf(w, http.Header{"A'$B": {value}, "Empty": {""}, "Accept": {"x"}, "User-Agent": {"y"}}, []byte(body), true)
 		want := []string{
-			"--include", "--silent", "--show-error", "--max-time", "10", w.Settings.URL,
+			"--globoff", "--path-as-is", "--include", "--silent", "--show-error", "--max-time", "10", w.Settings.URL,
 			"--header", "A'$B: " + value, "--header", "Accept: x", "--header", "Empty;", "--header", "User-Agent: y", "--data-raw", body,
 		}
 		if len(r.Variables) != 0 {
@@ -65,7 +72,7 @@ func TestCurlHoldsNoSecret(t *testing.T) {
 		environment = append(environment, v.Name+"=the "+v.Name)
 	}
 	want := []string{
-		"--include", "--silent", "--show-error", "--max-time", "1.5", "the RECEIVER_URL", "--header", "Path: the RECEIVER_PATH", "--header", "X-Tenant: the RECEIVER_X_TENANT",
+		"--globoff", "--path-as-is", "--include", "--silent", "--show-error", "--max-time", "1.5", "the RECEIVER_URL", "--header", "Path: the RECEIVER_PATH", "--header", "X-Tenant: the RECEIVER_X_TENANT",
 		"--header", "Accept:", "--header", "User-Agent:", "--cert", "the RECEIVER_CERTIFICATE", "--key", "the RECEIVER_KEY", "--cacert", "the RECEIVER_ROOTS", "--data-raw", "{}",
 	}
 	if diff := cmp.Diff(want, argumentsOf(t, r.Command, environment...)); diff != "" {

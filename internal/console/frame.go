@@ -12,6 +12,8 @@ import (
 // frame is what is around every page. Views embed it.
 type frame struct {
 	Title string
+	// Which says in the browser's title which one of its kind the page is about; empty where there is one alone.
+	Which string
 	// Now is when the page was made.
 	Now     time.Time
 	Center  hook.ContactCenter
@@ -40,6 +42,12 @@ func (c *call) frame(title string) frame {
 	if c.by.Actor != "" {
 		f.Centers = c.centers()
 	}
+	return f
+}
+
+// about names what the page is about, so that tabs and the entries of a history can be told from each other.
+func (f frame) about(which string) frame {
+	f.Which = which
 	return f
 }
 

@@ -33,7 +33,7 @@ func TestNotices(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.attempts(to, hook.FailureNone, time.Time{})
-		b.shows(b.get(noticesPath), http.StatusOK, "circuit opened", ">delivered<", "https://operators.example/notices</a>", "1 webhook gets notices")
+		b.shows(b.get(noticesPath), http.StatusOK, "circuit opened", ">delivered<", "https://operators.example/notices</bdi></a>", "1 webhook gets notices")
 
 		a = b.get(noticesPath + "?type=webhook.circuitOpened&webhook=" + w.ID.String())
 		b.shows(a, http.StatusOK, "deliveries to https://crm.example/", ">Clear<")

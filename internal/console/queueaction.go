@@ -50,7 +50,7 @@ func (s *Server) actionPage(c *call) (*actionPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &actionPage{frame: c.frame("Handle an interaction"), Desk: c.deskOf(), Interaction: i, Entered: url.Values{}}
+	p := &actionPage{frame: c.frame("Handle an interaction").about(i.ID.String()), Desk: c.deskOf(), Interaction: i, Entered: url.Values{}}
 	p.Queues, err = s.queueNames(c)
 	return p, err
 }

@@ -98,7 +98,7 @@ func (s *Server) showReplay(c *call) (answer, error) {
 	if r.DryRun {
 		title = "Dry run of a replay"
 	}
-	return show("replay", &replayPage{c.frame(title), names.replay(r)}), err
+	return show("replay", &replayPage{c.frame(title).about(r.ID.String()), names.replay(r)}), err
 }
 
 // steerReplay pauses, resumes or cancels a replay.

@@ -247,7 +247,7 @@ func (s *Server) confirmDeleteWebhook(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return show("webhook-delete", &webhookDeletePage{frame: c.frame("Delete a webhook"), Webhook: w}), nil
+	return show("webhook-delete", &webhookDeletePage{frame: c.frame("Delete a webhook").about(nameOfWebhook(w)), Webhook: w}), nil
 }
 
 // deleteWebhook ends a webhook.

@@ -49,7 +49,7 @@ func (s *Server) newWebhook(c *call) (answer, error) {
 func (c *call) webhookForm(values url.Values, wrong faults, before *hook.Webhook) *webhookFormPage {
 	page := &webhookFormPage{frame: c.frame("New webhook"), Webhook: before, Action: c.url("webhooks", "new"), Groups: webhookGroups(values, wrong, before)}
 	if before != nil {
-		page.Title, page.Action = "Edit webhook", c.url("webhooks", before.ID.String(), "edit")
+		page.Title, page.Which, page.Action = "Edit webhook", nameOfWebhook(before), c.url("webhooks", before.ID.String(), "edit")
 		page.Revision = versionOf(before)
 	}
 	page.Faults = faultsIn(page.Groups, wrong)

@@ -82,7 +82,7 @@ type webhookSecretPage struct {
 }
 
 func (c *call) secretPage(w *hook.Webhook, secret string, next bool) *webhookSecretPage {
-	p := &webhookSecretPage{frame: c.frame("The webhook was created"), Webhook: w, Secret: secret, Next: next}
+	p := &webhookSecretPage{frame: c.frame("The webhook was created").about(nameOfWebhook(w)), Webhook: w, Secret: secret, Next: next}
 	if next {
 		p.Title = "The next secret was added"
 	}

@@ -56,7 +56,7 @@ func (s *Server) showTestWebhook(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return show("webhook-test", &webhookTestPage{frame: c.frame("Test a webhook"), Webhook: w, Rotating: !w.Secrets.Next.IsZero()}), nil
+	return show("webhook-test", &webhookTestPage{frame: c.frame("Test a webhook").about(nameOfWebhook(w)), Webhook: w, Rotating: !w.Secrets.Next.IsZero()}), nil
 }
 
 // testWebhook sends a test and shows what came of it. Nothing is stored, so that it is no matter how often the form is sent.
@@ -65,7 +65,7 @@ func (s *Server) testWebhook(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	page := &webhookTestPage{frame: c.frame("Test a webhook"), Webhook: w, Rotating: !w.Secrets.Next.IsZero(), Next: c.r.PostFormValue("secret") == testSecretNext}
+	page := &webhookTestPage{frame: c.frame("Test a webhook").about(nameOfWebhook(w)), Webhook: w, Rotating: !w.Secrets.Next.IsZero(), Next: c.r.PostFormValue("secret") == testSecretNext}
 	tried := w
 	if page.Next {
 		secrets, err := w.Secrets.Trial()

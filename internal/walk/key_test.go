@@ -24,6 +24,7 @@ func TestKeyWalk(t *testing.T) {
 		if got := admin.Follow("button", "Create key"); got != http.StatusUnprocessableEntity { // it may nothing
 			t.Fatalf("a key without permissions: %d %s", got, admin.Text("main"))
 		}
+		admin.Await(`document.activeElement.matches("[role=alert]")`) // what is wrong is read
 		s.look(admin)
 		admin.ClickOn("input[name=permissions][value='interactions:read']")
 		admin.Follow("button", "Create key")
@@ -47,6 +48,7 @@ func TestKeyWalk(t *testing.T) {
 
 		admin.Follow("button", "Disable")
 		admin.AwaitText("Enable")
+		admin.Await(`document.activeElement.matches("[role=status]")`) // what was done is read
 		holder.Go(home)
 		if got := holder.Path(); !strings.HasPrefix(got, signInPath) {
 			t.Errorf("the holder of a disabled key still sees %s", got)

@@ -27,3 +27,66 @@ func TestLiveOverview(t *testing.T) {
 		}
 	})
 }
+
+// Who is at work in a part that is live is not disturbed: what is open stays open and is the same, nothing changes below the focus, the page
+// says that something waits, and all of it can be stopped.
+func TestLiveLeavesPeopleAlone(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "sqlite", t.TempDir()+"/walk.db")
+	s.subscribe(s.receive(http.StatusOK, ""), nil)
+	s.chat("support")
+	p := browsertest.Open(t, s.url)
+	signIn(p)
+	p.AwaitText("Live")
+	p.Await(`document.querySelector("[data-live] details") !== null`)
+	count := func() string {
+		return browsertest.Eval[string](p, `document.querySelector("[data-live] .tile dd").textContent`)
+	}
+
+	browsertest.Eval[bool](p, `(() => {
+		globalThis.opened = document.querySelector("[data-live] details");
+		opened.querySelector("summary").focus();
+		return opened.open = true;
+	})()`)
+	before := count()
+	s.chat("support")
+	p.AwaitText("There is something newer")
+	if got := count(); got != before {
+		t.Errorf("below the focus %s became %s", before, got)
+	}
+	if got := p.Text("[role=status]"); got != "Live" {
+		t.Errorf("%q is announced: whoever works there would hear it again and again", got)
+	}
+	browsertest.Eval[bool](p, `Boolean(document.activeElement.blur()) || true`)
+	p.Await(fmt.Sprintf(`document.querySelector("[data-live] .tile dd").textContent !== %q`, before))
+	if !browsertest.Eval[bool](p, `opened.isConnected && opened.open`) {
+		t.Error("what was open is closed, or another one")
+	}
+
+	p.Click("button", "Pause updates")
+	before = count()
+	s.chat("support")
+	p.AwaitText("Paused: there is something newer.")
+	if got := count(); got != before {
+		t.Errorf("while it was paused %s became %s", before, got)
+	}
+	p.Click("button", "Continue updates")
+	p.Await(fmt.Sprintf(`document.querySelector("[data-live] .tile dd").textContent !== %q`, before))
+}
+
+// A button that copies says what, and is called so again however often it is pressed.
+func TestCopyTwice(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "sqlite", t.TempDir()+"/walk.db")
+	p := browsertest.Open(t, s.url)
+	p.Go(signInPath)
+	browsertest.Eval[bool](p, `Boolean(document.querySelector("details").open = true)`)
+	const name = "Copy hookswitch keys create --help"
+	p.Click("button", name)
+	p.Await(`document.querySelector("[data-copy]").textContent !== "Copy"`)
+	p.Click("button", name)
+	p.Await(`document.querySelector("[data-copy]").textContent === "Copy"`)
+	if got := p.Count("button", name); got != 1 {
+		t.Errorf("%d buttons are called %q", got, name)
+	}
+}

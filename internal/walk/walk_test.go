@@ -140,15 +140,24 @@ func TestWalkEmpty(t *testing.T) {
 	})
 }
 
-// Every page with scripts forbidden: one signs in, reads and follows links all the same.
+// whatNeedsScript is what is shown and does nothing without a script.
+const whatNeedsScript = `Array.from(document.querySelectorAll("button[type=button], [data-copy], [data-all]")).filter(e => e.checkVisibility()).map(e => e.outerHTML)`
+
+// Every page with scripts forbidden: one signs in, reads and follows links all the same, and nothing is offered that only a script does.
 func TestWalkWithoutScript(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
 		s.fill(hostilely)
 		p := browsertest.Open(t, s.url)
 		p.WithoutScript()
 		signIn(p)
-		walk(t, p, func(string) {
+		walk(t, p, func(kind string) {
 			p.Fits()
+			if dead := browsertest.Eval[[]string](p, whatNeedsScript); len(dead) > 0 {
+				t.Errorf("%s offers what only a script does: %q", kind, dead)
+			}
+			if kind == "live" && !strings.Contains(p.Text("#events-state"), "Not live: “Newer” shows") {
+				t.Errorf("the live page says %q", p.Text("#events-state"))
+			}
 			if s.engine == "postgres" { // TestWalk does it on the other one
 				p.Keyboard()
 			}

@@ -1,9 +1,10 @@
 // The live page: rows for events as they happen come from the server, each message with the cursor behind its events, so that a connection
-// that breaks goes on where it ended. While it is paused the rows wait and are counted. Not each row is announced, but from time to time how
-// many there were.
+// that breaks goes on where it ended. While it is paused the rows wait and are counted. Not each row is announced, but now and then how many
+// there were.
 
 const rowsMax = 500;
-const announceMilliseconds = 5_000;
+const announceMilliseconds = 30_000;
+const lostMilliseconds = 5_000; // a connection that is made anew within that was not lost: the server ends each after a while
 
 export function showingEvents(page: Document): void {
   const table = page.querySelector<HTMLTableElement>("[data-events]");
@@ -26,7 +27,10 @@ export function showingEvents(page: Document): void {
   };
   const say = (): void => {
     const news = unsaid === 0 ? "" : unsaid === 1 ? "1 new event" : `${unsaid} new events`;
-    state.textContent = problem !== "" ? problem : paused ? "Paused" : news !== "" ? news : "Live";
+    const text = problem !== "" ? problem : paused ? "Paused" : news !== "" ? `Live, ${news}` : "Live";
+    if (state.textContent !== text) { // or it would be announced again
+      state.textContent = text;
+    }
     state.classList.toggle("off", problem !== "");
     unsaid = 0;
   };
@@ -38,7 +42,11 @@ export function showingEvents(page: Document): void {
       body.prepend(row);
     }
     while (body.rows.length > rowsMax) {
-      body.deleteRow(-1);
+      const last = body.rows[body.rows.length - 1];
+      if (last?.contains(page.activeElement)) {
+        table?.parentElement?.focus(); // the focus stays with the list
+      }
+      last?.remove();
     }
     unsaid += rows.length;
   };
@@ -55,13 +63,19 @@ export function showingEvents(page: Document): void {
     label();
   };
   setInterval(() => {
-    if (unsaid > 0 || problem !== "") {
+    if (unsaid > 0 && !paused) {
       say();
     }
   }, announceMilliseconds);
 
   let source: EventSource | null = null;
+  let lost: ReturnType<typeof setTimeout> | undefined;
+  const found = (): void => {
+    clearTimeout(lost);
+    lost = undefined;
+  };
   const stop = (): void => {
+    found();
     source?.close();
     source = null;
   };
@@ -75,6 +89,7 @@ export function showingEvents(page: Document): void {
     }
     source = new EventSource(url);
     source.addEventListener("open", () => {
+      found();
       problem = "";
       say();
     });
@@ -100,8 +115,16 @@ export function showingEvents(page: Document): void {
       say();
     });
     source.addEventListener("error", () => {
-      problem = source?.readyState === EventSource.CLOSED ? "Not live: reload the page to see what is new." : "The connection is lost; trying again.";
-      say();
+      const tell = (text: string): void => {
+        problem = text;
+        say();
+      };
+      if (source?.readyState === EventSource.CLOSED) {
+        found();
+        tell("Not live: reload the page to see what is new.");
+      } else {
+        lost ??= setTimeout(() => tell("The connection is lost; trying again."), lostMilliseconds);
+      }
     });
   };
   button.hidden = false;

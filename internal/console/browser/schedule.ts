@@ -10,6 +10,7 @@ export function scheduling(page: Document): void {
     return;
   }
   form.querySelector<HTMLElement>("[data-draw]")?.setAttribute("hidden", "");
+  const said = form.querySelector<HTMLElement>("[data-schedule-said]");
   let rest: ReturnType<typeof setTimeout> | undefined;
   let last: AbortController | null = null;
   const draw = (): void => {
@@ -29,6 +30,10 @@ export function scheduling(page: Document): void {
       const table = drawing.querySelector("details");
       if (table !== null) {
         table.open = open;
+      }
+      const words = drawing.querySelector("strong, .fault")?.textContent ?? "";
+      if (said !== null && said.textContent !== words) { // the sentence is announced, and not the whole drawing
+        said.textContent = words;
       }
     }).catch(() => undefined); // the next change tries again
   };
