@@ -19,6 +19,8 @@ type Look struct {
 	Width, Height int64
 	// Dark is whether the person prefers dark colours.
 	Dark bool
+	// Forced is whether all colours are the person's own, and few.
+	Forced bool
 }
 
 // Light is a wide window and light colours.
@@ -29,6 +31,9 @@ func Dark() Look { return Look{Name: "dark", Width: 1280, Height: 900, Dark: tru
 
 // Narrow is a phone, held upright, and light colours.
 func Narrow() Look { return Look{Name: "narrow", Width: 390, Height: 844} }
+
+// Forced is a wide window and the colours of a person who needs a high contrast.
+func Forced() Look { return Look{Name: "forced", Width: 1280, Height: 900, Dark: true, Forced: true} }
 
 // Zoomed is a wide window at 400 %, which is as narrow as a page must be able to get (WCAG 2.2, success criterion 1.4.10).
 func Zoomed() Look { return Look{Name: "zoomed", Width: 320, Height: 256} }
@@ -46,8 +51,13 @@ func (p *Page) Look(look Look) {
 	if look.Dark {
 		scheme = "dark"
 	}
+	forced := "none"
+	if look.Forced {
+		forced = "active"
+	}
 	_, err := call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: scheme},
+		{Name: "forced-colors", Value: forced},
 		{Name: "prefers-reduced-motion", Value: "reduce"}, // nothing is caught halfway
 	}})
 	if err == nil {

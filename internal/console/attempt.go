@@ -181,10 +181,10 @@ func (c *call) receiver(d *store.Delivery) (*hook.Webhook, receiver) {
 		return nil, r
 	}
 	if c.by.May(hook.PermitWebhooks) {
-		r.Name = w.Settings.Description
+		r.Name = shorten(w.Settings.Description)
 		if r.Name == "" {
 			shown := w.Settings.Redacted(nil)
-			r.Name = shown.URL
+			r.Name = shorten(shown.URL)
 		}
 		r.Name = shortName(r.Name)
 		if !w.Deleted() {

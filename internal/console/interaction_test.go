@@ -267,7 +267,7 @@ func TestInteractionTimeline(t *testing.T) {
 		b.shows(a, http.StatusOK, "Created", "Submitted", "Accepted by <bdi>alice</bdi>", "Stopped by agentDesktop", "It is solved", "STARTED was emitted", "FINISHED was emitted",
 			event.OperationID.String(), event.OperationID.TraceID(), strings.ReplaceAll(string(event.Payload), `"`, "&#34;"),
 			"The archive", "delivered", "status 503 Service Unavailable", "try later", "DNS 1.00 ms", "first byte after 30 ms", "in 40 ms", "over a connection that was there already",
-			"in a POST of 2 events", "Hookswitch-Attempt: 1", "Hookswitch-Attempt: 2", "curl --include", "RECEIVER_X_TENANT",
+			"in a POST of 2 events", "Hookswitch-Attempt: 1", "Hookswitch-Attempt: 2", "curl --globoff --path-as-is --include", "RECEIVER_X_TENANT",
 			"/console/cc/default/deliveries/"+finished.String(), "?session="+i.SessionID.String(), "4711", "Ann", "http://hookswitch.example/nexus/v3/chat/", "An order")
 		order := []string{"Created</h3>", "Submitted</h3>", "Attempt 1 of STARTED", "Attempt 2 of STARTED"}
 		for n := 1; n < len(order); n++ {

@@ -78,8 +78,24 @@ func (s *Server) functions() template.FuncMap {
 		"plus":  func(a, b int) int { return a + b },
 		"lasts": lasts,
 		"keeps": keepsFor,
+		"short": shorten,
 		"text":  func(v any) string { return fmt.Sprint(v) },
 	}
+}
+
+// nameLengthMax is how many characters of a name are shown where it names something among others; its own page shows all.
+const nameLengthMax = 120
+
+// shorten cuts a name that would push all else away.
+func shorten(name string) string {
+	n := 0
+	for i := range name {
+		if n == nameLengthMax {
+			return name[:i] + "…"
+		}
+		n++
+	}
+	return name
 }
 
 // clock is a time as people read it; all of them are UTC.

@@ -54,10 +54,10 @@ func (f *failing) Name() string { return nameOfWebhook(f.Webhook) }
 // nameOfWebhook is what people know a webhook by: its description, or its URL without the query, which may hold a secret.
 func nameOfWebhook(w *hook.Webhook) string {
 	if w.Settings.Description != "" {
-		return w.Settings.Description
+		return shorten(w.Settings.Description)
 	}
 	before, _, _ := strings.Cut(w.Settings.URL, "?")
-	return before
+	return shorten(before)
 }
 
 // failingWebhooks are the webhooks that need somebody, the worst first.

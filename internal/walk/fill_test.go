@@ -9,6 +9,9 @@ import (
 // hostile is what somebody may write who wants to break a page: markup, a text that runs to the left, what templates would take for their own.
 const hostile = `"><b data-hostile>'</b><script>throw new Error("hostile")</script>` + "שלום" + `{{.}}&amp;${1}`
 
+// unseen is what turns or hides a text. The name of a key cannot have it.
+const unseen = "\u202eoverridden\u202c\u2066\u200b\u00ad"
+
 // writer makes the texts of a store: given what one would write there, and how many bytes fit.
 type writer func(plain string, most int) string
 
@@ -16,7 +19,7 @@ type writer func(plain string, most int) string
 func plainly(plain string, _ int) string { return plain }
 
 // hostilely writes what is hostile, is as long as can be, and has no space to break a line at.
-func hostilely(_ string, most int) string { return hostile + strings.Repeat("W", most-len(hostile)) }
+func hostilely(_ string, most int) string { return hostile + unseen + strings.Repeat("W", most-len(hostile+unseen)) }
 
 // fill makes something of everything: webhooks that work and one that does not, interactions in every state, a key, a replay, a notice,
 // and a second contact centre.
@@ -24,7 +27,7 @@ func (s *server) fill(write writer) {
 	s.t.Helper()
 	s.call(http.MethodPost, "/v1/contact-centers", map[string]any{"id": "north", "name": write("North", 256)}, nil)
 	s.call(http.MethodPost, "/v1/keys", map[string]any{
-		"name": write("wall board", 128), "permissions": []string{"interactions:read"}, "expiresIn": "24h",
+		"name": strings.ReplaceAll(write("wall board", 128), unseen, ""), "permissions": []string{"interactions:read"}, "expiresIn": "24h",
 	}, nil)
 	answer := write(`{"error":"the invoice service is not available"}`, 600)
 	works, fails := s.receive(http.StatusOK, answer), s.receive(http.StatusServiceUnavailable, answer)
@@ -43,7 +46,7 @@ func (s *server) fill(write writer) {
 		var made struct{ ID string }
 		s.call(http.MethodPost, "/v1/interactions", map[string]any{
 			"mediaType": d.media, "subtype": "InboundNew", "queue": write(d.queue, 256), "subject": write(d.subject, 1024),
-			"contact": map[string]any{"name": write("Zoë Ødegård", 200)}, "userData": map[string]any{write("customer", 100): write(fmt.Sprintf("C-%04d", 1000+n), 1000)},
+			"contact": map[string]any{"name": write("Zoë Ødegård", 200)}, "userData": map[string]any{write("customer", 128): write(fmt.Sprintf("C-%04d", 1000+n), 1000)},
 		}, &made)
 		switch d.then {
 		case "accept":

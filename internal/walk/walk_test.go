@@ -158,8 +158,10 @@ func TestWalkWithoutScript(t *testing.T) {
 			if kind == "live" && !strings.Contains(p.Text("#events-state"), "Not live: “Newer” shows") {
 				t.Errorf("the live page says %q", p.Text("#events-state"))
 			}
-			if s.engine == "postgres" { // TestWalk does it on the other one
+			if s.engine == "postgres" { // TestWalk does it on the other one, in colours of ours
+				p.Look(browsertest.Forced())
 				p.Keyboard()
+				p.Look(browsertest.Light())
 			}
 		})
 	})
