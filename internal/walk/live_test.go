@@ -72,6 +72,14 @@ func TestLiveLeavesPeopleAlone(t *testing.T) {
 	}
 	p.Click("button", "Continue updates")
 	p.Await(fmt.Sprintf(`document.querySelector("[data-live] .tile dd").textContent !== %q`, before))
+
+	before = count()
+	browsertest.Eval[bool](p, `document.querySelector("[data-live] p").dispatchEvent(new Event("submit", {bubbles: true}))`) // a form is on its way
+	s.chat("support")
+	p.AwaitText("There is something newer")
+	if got := count(); got != before {
+		t.Errorf("while a form was on its way %s became %s", before, got)
+	}
 }
 
 // A button that copies says what, and is called so again however often it is pressed.
@@ -88,5 +96,42 @@ func TestCopyTwice(t *testing.T) {
 	p.Await(`document.querySelector("[data-copy]").textContent === "Copy"`)
 	if got := p.Count("button", name); got != 1 {
 		t.Errorf("%d buttons are called %q", got, name)
+	}
+}
+
+// What a script does besides is said once and in few words: that a schedule was drawn anew, and not the drawing; that events come, and not
+// each of them. A box for all says whether all are checked.
+func TestScriptSaysLittle(t *testing.T) {
+	t.Parallel()
+	s := serve(t, "sqlite", t.TempDir()+"/walk.db")
+	s.subscribe(s.receive(http.StatusOK, ""), nil)
+	s.chat("support")
+	id := s.chat("support")
+	p := browsertest.Open(t, s.url)
+	signIn(p)
+
+	p.Follow("link", "Live")
+	p.Await(`document.querySelector("#events-state").textContent === "Live"`)
+	s.call(http.MethodPost, "/v1/interactions/"+id+"/stop", map[string]any{"by": "workflow"}, nil)
+	p.AwaitText("FINISHED")
+	if got := p.Text("#events-state"); got != "Live" {
+		t.Errorf("at once %q is announced", got)
+	}
+
+	p.Follow("link", "Deliveries")
+	p.ClickOn("[data-all]")
+	p.Await(`Array.from(document.querySelectorAll("input[name=id]")).every(e => e.checked)`)
+	p.ClickOn("tbody tr:first-child input")
+	p.Await(`document.querySelector("[data-all]").indeterminate`)
+
+	p.Go("/console/cc/default/webhooks/new")
+	p.Await(`document.querySelector("[data-draw]").hidden`)
+	p.FillIn("[name='retry.attempts']", "3")
+	p.Await(`document.querySelector("[data-schedule-said]").textContent !== ""`)
+	if got, want := p.Text("[data-schedule-said]"), p.Text("[data-schedule] strong"); got != want {
+		t.Errorf("%q is announced, and not %q", got, want)
+	}
+	if n := browsertest.Eval[int](p, `document.querySelectorAll("[aria-live] svg, [role=status] svg, [aria-live] table").length`); n > 0 {
+		t.Errorf("%d drawings would be read out", n)
 	}
 }
