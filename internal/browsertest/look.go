@@ -57,7 +57,7 @@ func (p *Page) Look(look Look) {
 	}
 	_, err := call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: scheme},
-		{Name: "forced-colors", Value: forced},
+		{Name: "forced-colors", Value: forced}, //nolint:misspell // CSS spells it so
 		{Name: "prefers-reduced-motion", Value: "reduce"}, // nothing is caught halfway
 	}})
 	if err == nil {

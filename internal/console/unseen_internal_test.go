@@ -3,10 +3,10 @@ package console
 import (
 	"bytes"
 	"html/template"
-	"strings"
+	"regexp"
 	"testing"
 
-	"golang.org/x/net/html"
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
@@ -43,20 +43,15 @@ func TestUnseenChangesNoMarkup(t *testing.T) {
 	t.Parallel()
 	page := template.Must(template.New("").Parse(
 		`<title>{{.}}</title><p title="{{.}}">a{{.}}</p><svg aria-label="{{.}}"><text>{{.}}</text></svg><textarea>{{.}}</textarea><input value="{{.}}"><a href="/x?y={{.}}">{{.}}</a>`))
-	names := func(text []byte) (list []string, values string) {
-		for z := html.NewTokenizer(bytes.NewReader(text)); z.Next() != html.ErrorToken; {
-			token := z.Token()
-			if token.Type == html.TextToken || token.Data == "span" {
-				continue
-			}
-			list = append(list, token.Type.String()+token.Data)
-			for _, a := range token.Attr {
-				if a.Key == "value" || a.Key == "href" {
-					values += a.Val + "\n"
-				}
+	// What is between angle brackets is a tag: html/template leaves none within a value or a text.
+	skeleton := func(text []byte) string {
+		var all []byte
+		for _, found := range regexp.MustCompile(`(?s)</?[a-z]+|(?:value|href)="[^"]*"|<textarea>.*?</textarea>`).FindAll(text, -1) {
+			if !bytes.HasSuffix(found, []byte("span")) {
+				all = append(append(all, found...), '\n')
 			}
 		}
-		return list, values
+		return string(all)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringOf(rapid.OneOf(rapid.RuneFrom([]rune("<>\"'&=/ a\u202e\u2066\u200b\u200d\ufeff\x1b\u009b")), rapid.Rune())).Draw(t, "text")
@@ -65,10 +60,8 @@ func TestUnseenChangesNoMarkup(t *testing.T) {
 			t.Fatal(err)
 		}
 		shown := showUnseen(plain.Bytes())
-		wantList, wantValues := names(plain.Bytes())
-		gotList, gotValues := names(shown)
-		if strings.Join(gotList, " ") != strings.Join(wantList, " ") || gotValues != wantValues {
-			t.Fatalf("the markup changed:\n%s\n%s", plain.Bytes(), shown)
+		if diff := cmp.Diff(skeleton(plain.Bytes()), skeleton(shown)); diff != "" {
+			t.Fatalf("the markup changed (-before +after):\n%s\n%s", diff, shown)
 		}
 	})
 }

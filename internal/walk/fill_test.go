@@ -19,7 +19,9 @@ type writer func(plain string, most int) string
 func plainly(plain string, _ int) string { return plain }
 
 // hostilely writes what is hostile, is as long as can be, and has no space to break a line at.
-func hostilely(_ string, most int) string { return hostile + unseen + strings.Repeat("W", most-len(hostile+unseen)) }
+func hostilely(_ string, most int) string {
+	return hostile + unseen + strings.Repeat("W", most-len(hostile+unseen))
+}
 
 // fill makes something of everything: webhooks that work and one that does not, interactions in every state, a key, a replay, a notice,
 // and a second contact centre.
