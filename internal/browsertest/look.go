@@ -57,7 +57,7 @@ func (p *Page) Look(look Look) {
 	}
 	_, err := call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: scheme},
-		{Name: "forced-colors", Value: forced}, //nolint:misspell // CSS spells it so
+		{Name: "forced-colors", Value: forced},            //nolint:misspell // CSS spells it so
 		{Name: "prefers-reduced-motion", Value: "reduce"}, // nothing is caught halfway
 	}})
 	if err == nil {
@@ -97,6 +97,12 @@ func (p *Page) Inspect(name string) {
 			p.picture(name)
 		}
 	})
+	p.FitsZoomed()
+}
+
+// FitsZoomed checks that the page fits at 400 %, with texts as far apart as a person may set them. Scripts may be forbidden.
+func (p *Page) FitsZoomed() {
+	p.t.Helper()
 	before := p.look
 	p.Look(Zoomed())
 	Eval[bool](p, spaceText)

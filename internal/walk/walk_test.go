@@ -127,6 +127,7 @@ func narrowly(p *browsertest.Page) {
 	p.Fits()
 	p.Axe()
 	p.Look(browsertest.Light())
+	p.FitsZoomed()
 }
 
 // Every page of an empty store: what a newcomer sees.
