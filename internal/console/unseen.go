@@ -33,8 +33,10 @@ func showUnseen(page []byte) []byte {
 type marker struct {
 	in  []byte
 	out *bytes.Buffer
-	// within is the element that holds no other elements, or not those of HTML, and in which the marker is; else empty.
+	// within is the element that holds no other elements, or not those of HTML, and in which the marker is; else empty. depth is how many of its
+	// kind the marker is in: drawings are nested.
 	within string
+	depth  int
 }
 
 // text takes what is before the next tag.
@@ -59,9 +61,13 @@ func (m *marker) tag() {
 	name := strings.ToLower(tagName(m.in[1:]))
 	switch closes, is := strings.CutPrefix(name, "/"); {
 	case is && closes == m.within:
-		m.within = ""
+		if m.depth--; m.depth == 0 {
+			m.within = ""
+		}
+	case m.within != "" && name == m.within:
+		m.depth++
 	case m.within == "" && (name == "title" || name == "textarea" || name == "select" || name == "datalist" || name == "svg" || name == "script" || name == "style"):
-		m.within = name
+		m.within, m.depth = name, 1
 	}
 	for i := 0; i < len(m.in); i++ {
 		switch c := m.in[i]; c {

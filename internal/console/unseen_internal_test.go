@@ -23,6 +23,7 @@ func TestUnseenIsShown(t *testing.T) {
 		{"a control character is not copied", "<p>\x1b[31m\u009b</p>", "<p>" + mark("U+001B", "") + "[31m" + mark("U+009B", "") + "</p>"},
 		{"a joiner in an emoji is at home", "<p>👩\u200d🚀 کتاب\u200cها a\u200db</p>", "<p>👩\u200d🚀 کتاب\u200cها a" + mark("U+200D", "\u200d") + "b</p>"},
 		{"where no element may be", "<title>\u202ex</title><svg><text>\u202ey</text></svg><option>\u202ez", "<title>[U+202E]x</title><svg><text>[U+202E]y</text></svg><option>" + mark("U+202E", "\u202e") + "z"},
+		{"a drawing in a drawing", "<svg><svg><g/></svg><text>\u202ey</text></svg>\u202e", "<svg><svg><g/></svg><text>[U+202E]y</text></svg>" + mark("U+202E", "\u202e")},
 		{"an option", "<select><option value=\"\u202ea\">\u202ea</option></select>\u202e", "<select><option value=\"\u202ea\">[U+202E]a</option></select>" + mark("U+202E", "\u202e")},
 		{"what is sent back", "<input value=\"\u202ea\" title=\"\u202eb\"><textarea>\u202ec</textarea>", "<input value=\"\u202ea\" title=\"[U+202E]b\"><textarea>\u202ec</textarea>"},
 		{"what is read out", "<td aria-label='\u200bx' class=\"y\">", "<td aria-label='[U+200B]x' class=\"y\">"},
