@@ -105,6 +105,9 @@ func TestWalk(t *testing.T) {
 			if pictured {
 				p.Inspect(pictureOf(kind))
 				p.Keyboard()
+				if alike := browsertest.Eval[[]string](p, calledAlike); len(alike) > 0 {
+					t.Errorf("%s has controls that do different things and are called the same: %q", kind, alike)
+				}
 			} else {
 				narrowly(p)
 			}
@@ -112,6 +115,17 @@ func TestWalk(t *testing.T) {
 		t.Logf("%d kinds of pages: %s", len(kinds), strings.Join(kinds, " "))
 	})
 }
+
+// calledAlike is what different controls are called that do different things: who goes from one to the next hears their names alone.
+const calledAlike = `(() => {
+	const does = {};
+	for (const e of document.querySelectorAll("main a[href], main button, main summary")) {
+		if (!e.checkVisibility({visibilityProperty: true})) continue;
+		const name = e.tagName + " " + (e.ariaLabel ?? e.textContent).trim().replace(/\s+/g, " ");
+		(does[name] ??= new Set()).add(e.href ?? e.closest("summary")?.parentElement.id ?? e.form?.action ?? "");
+	}
+	return Object.keys(does).filter(name => does[name].size > 1);
+})()`
 
 // look looks at a page on the way: what axe-core finds and whether it fits into a phone. One engine is enough, as the pages are the same.
 func (s *server) look(p *browsertest.Page) {
