@@ -115,7 +115,7 @@ func TestDeliveriesGoOn(t *testing.T) {
 	s.webhook("https://receiver.example/")
 	var changes []hook.Change
 	for range store.PageLimitDefault + 1 {
-		d := hook.Draft{ID: hook.InteractionID{UUID: sceneUUID()}, SessionID: hook.SessionID{UUID: sceneUUID()}, Media: "chat", Subtype: "SMS", Queue: "q"}
+		d := hook.Draft{ID: hook.InteractionID{UUID: newUUID()}, SessionID: hook.SessionID{UUID: newUUID()}, Media: "chat", Subtype: "SMS", Queue: "q"}
 		changes = append(changes, hook.Change{Op: hook.OpCreate, ID: d.ID, Draft: &d})
 	}
 	if _, err := h.store.AcceptChanges(t.Context(), 1, s.now, changes, nil); err != nil {

@@ -48,7 +48,7 @@ func TestReplaySelected(t *testing.T) {
 		done := s.attempt(w, hook.FailureNone, 200, 0)[0]
 		s.create("support", "")
 		open := s.attempt(w, hook.FailureStatus, 500, time.Hour)[0]
-		gone := hook.DeliveryID{UUID: sceneUUID()}
+		gone := hook.DeliveryID{UUID: newUUID()}
 		query := url.Values{"id": {dead.String(), done.String(), open.String(), gone.String(), dead.String()}}
 
 		a := b.get(path + "?" + query.Encode())
@@ -77,7 +77,7 @@ func TestReplaySelectedBounds(t *testing.T) {
 	b := h.signedIn(0)
 	many := url.Values{}
 	for range store.PageLimitDefault + 1 {
-		many.Add("id", sceneUUID().String())
+		many.Add("id", newUUID().String())
 	}
 	for want, form := range map[string]url.Values{
 		"no delivery was selected": {}, "an id of a delivery is not one": {"id": {"<script>"}}, "51 deliveries are selected, and 50 at most": many,

@@ -1,7 +1,6 @@
 package console_test
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -19,76 +18,44 @@ import (
 // hostileTail is a text that would break a page which does not escape it.
 const hostileTail = `"><img src=x onerror=alert(1)></script><script>alert(2)</script>'` + "\u202egnp"
 
-func randomUUID() hook.UUID {
-	var random [16]byte
-	rand.Read(random[:])
-	return hook.V4(random)
-}
-
 // chat is the draft of an interaction.
 func chat(change ...func(*hook.Draft)) *hook.Draft {
-	d := &hook.Draft{
-		ID: hook.InteractionID{UUID: randomUUID()}, SessionID: hook.SessionID{UUID: randomUUID()}, Media: interaction.MediaChat, Subtype: interaction.SubtypeWhatsApp,
-		Queue: "support",
-	}
-	for _, f := range change {
-		f(d)
-	}
-	return d
+	return newDraft("support", append([]func(*hook.Draft){func(d *hook.Draft) { d.Subtype = interaction.SubtypeWhatsApp }}, change...)...)
 }
 
 // made makes interactions at a time and returns the last one.
-func (h *house) made(at time.Time, drafts ...*hook.Draft) (last *hook.Interaction) {
+func (h *house) made(now time.Time, drafts ...*hook.Draft) (last *hook.Interaction) {
 	h.tb.Helper()
 	for _, d := range drafts {
-		last = h.changed(at, hook.Change{Op: hook.OpCreate, ID: d.ID, Draft: d})
+		last = h.changed(now, creation(d))
 	}
 	return last
 }
 
 // changed makes one change of an interaction of the first contact centre.
-func (h *house) changed(at time.Time, change hook.Change) *hook.Interaction {
+func (h *house) changed(now time.Time, change hook.Change) *hook.Interaction {
 	h.tb.Helper()
-	results, err := h.store.AcceptChanges(h.tb.Context(), 1, at, []hook.Change{change}, nil)
-	if err != nil || results[0].Err != nil {
-		h.tb.Fatalf("%s: %v, %+v", change.Op, err, results)
-	}
-	return results[0].Interaction
+	return storeChanges(h.tb, h.store, now, change)
 }
 
 // webhook makes a webhook that gets everything.
-func (h *house) webhook(change ...func(*hook.Webhook)) *hook.Webhook {
+func (h *house) webhook(edits ...func(*hook.Webhook)) *hook.Webhook {
 	h.tb.Helper()
-	w := &hook.Webhook{
-		ID: hook.WebhookID{UUID: randomUUID()}, ContactCenter: 1, Settings: hook.DefaultSettings(), Enabled: true,
-		Secrets: hook.Secrets{Current: hook.NewSecret("0123456789abcdef")},
-	}
-	w.Settings.URL = "https://receiver.example/events"
-	for _, f := range change {
-		f(w)
-	}
-	w, err := h.store.CreateWebhook(h.tb.Context(), time.Now(), w, nil)
-	if err != nil {
-		h.tb.Fatal(err)
-	}
-	return w
+	return h.webhookOf(theCenter, edits...)
+}
+
+// webhookOf makes a webhook of a contact centre.
+func (h *house) webhookOf(center hook.ContactCenterNumber, edits ...func(*hook.Webhook)) *hook.Webhook {
+	h.tb.Helper()
+	return storeWebhook(h.tb, h.store, center, edits...)
 }
 
 // attempted claims what is due of a webhook and records one attempt of each; next is when it is due again, and zero where it is resolved.
 func (h *house) attempted(now time.Time, w *hook.Webhook, a hook.Attempt, next time.Time) []hook.DeliveryID {
 	h.tb.Helper()
-	claimed, err := h.store.Claim(h.tb.Context(), now, w.Number, 100)
-	if err != nil || len(claimed) == 0 {
-		h.tb.Fatalf("claimed %v, %v", claimed, err)
-	}
-	var ids []hook.DeliveryID
-	var outcomes []hook.Outcome
-	for _, d := range claimed {
-		a.Number, a.StartedAt = d.Attempts+1, now
-		outcomes, ids = append(outcomes, hook.Outcome{Delivery: d, Attempt: a, Next: next}), append(ids, d.ID())
-	}
-	if r, err := h.store.Record(h.tb.Context(), now, outcomes); err != nil || len(r.Late) > 0 {
-		h.tb.Fatalf("recorded %+v, %v", r, err)
+	ids := storeAttempts(h.tb, h.store, now, w, a, next)
+	if len(ids) == 0 {
+		h.tb.Fatal("nothing is due")
 	}
 	return ids
 }
@@ -104,8 +71,6 @@ func (b *browser) lacks(a reply, texts ...string) {
 }
 
 const interactionsPath = "/console/cc/default/interactions"
-
-func moment() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
 // TestInteractionsAreFiltered shows that the list has what was asked for, newest first, and links to each.
 func TestInteractionsAreFiltered(t *testing.T) {
@@ -291,7 +256,7 @@ func TestInteractionWithoutPermissionForDeliveries(t *testing.T) {
 	b.shows(b.get(interactionsPath+"/"+mail.ID.String()), http.StatusNotFound)
 	b.lacks(b.get(interactionsPath), mail.ID.String())
 	b.shows(h.signedIn(1, hook.PermitDeliveries).get(interactionsPath), http.StatusForbidden)
-	b.shows(b.get(interactionsPath+"/"+randomUUID().String()), http.StatusNotFound)
+	b.shows(b.get(interactionsPath+"/"+newUUID().String()), http.StatusNotFound)
 	b.shows(b.get(interactionsPath+"/x"), http.StatusNotFound)
 	if _, err := h.store.CreateContactCenter(t.Context(), time.Now(), "other", "Other", nil); err != nil {
 		t.Fatal(err)

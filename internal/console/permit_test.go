@@ -133,7 +133,7 @@ func newHall(t *testing.T) *hall {
 		d.Content.UserData = map[string]string{mailMark: mailMark}
 	})
 	deliveries := h.scene.attempt(h.webhook, hook.FailureStatus, 500, 0)
-	replay := &hook.Replay{ID: hook.ReplayID{UUID: sceneUUID()}, ContactCenter: 1, DryRun: true, Filter: hook.ReplayFilter{
+	replay := &hook.Replay{ID: hook.ReplayID{UUID: newUUID()}, ContactCenter: 1, DryRun: true, Filter: hook.ReplayFilter{
 		From: h.scene.now.Add(-time.Hour), To: h.scene.now, States: []hook.DeliveryState{hook.DeliveryExhausted},
 	}}
 	if _, err := opened.CreateReplay(t.Context(), h.scene.now, h.webhook.ID, replay, nil); err != nil {

@@ -95,7 +95,7 @@ func TestReplayIsSteered(t *testing.T) {
 			s.create("support", "")
 		}
 		s.attempt(w, hook.FailureTimeout, 0, 0)
-		r := &hook.Replay{ID: hook.ReplayID{UUID: sceneUUID()}, ContactCenter: 1, Rate: 1} // long enough to be steered
+		r := &hook.Replay{ID: hook.ReplayID{UUID: newUUID()}, ContactCenter: 1, Rate: 1} // long enough to be steered
 		r.Filter.From, r.Filter.To = s.now.Add(-time.Hour), s.now.Add(time.Hour)
 		if _, err := h.store.CreateReplay(t.Context(), s.now, w.ID, r, nil); err != nil {
 			t.Fatal(err)
@@ -108,7 +108,7 @@ func TestReplayIsSteered(t *testing.T) {
 		b.shows(b.follow(b.post(path+"/cancel", url.Values{})), http.StatusOK, "The replay is cancelled.", ">cancelled<")
 		b.shows(b.follow(b.post(path+"/cancel", url.Values{})), http.StatusOK, "the replay has ended already")
 		b.shows(b.post(path+"/explode", url.Values{}), http.StatusNotFound)
-		b.shows(b.post("/console/cc/default/replays/"+sceneUUID().String()+"/pause", url.Values{}), http.StatusNotFound)
+		b.shows(b.post("/console/cc/default/replays/"+newUUID().String()+"/pause", url.Values{}), http.StatusNotFound)
 		for _, action := range []string{"replay.pause", "replay.resume", "replay.cancel"} {
 			if got := countOf(h.audited(), action); got != 1 {
 				t.Errorf("%s is %d times in the audit log, want once", action, got)
@@ -132,7 +132,7 @@ func TestReplayFormFaults(t *testing.T) {
 		change     func(url.Values)
 	}{
 		{"no webhook", "webhook</a>: must be chosen", func(f url.Values) { f.Del("webhook") }},
-		{"a webhook that is not there", "does not exist any more", func(f url.Values) { f.Set("webhook", sceneUUID().String()) }},
+		{"a webhook that is not there", "does not exist any more", func(f url.Values) { f.Set("webhook", newUUID().String()) }},
 		{"no time", "from</a>: is required", func(f url.Values) { f.Del("from") }},
 		{"a time that is none", "must be a time in UTC", func(f url.Values) { f.Set("from", `"><script>`) }},
 		{"an end before the beginning", "must be later than from", func(f url.Values) { f.Set("to", "2025-01-01T00:00") }},

@@ -2,7 +2,6 @@ package console_test
 
 import (
 	"context"
-	"crypto/rand"
 	"testing"
 	"time"
 
@@ -28,41 +27,19 @@ func newStage(t *testing.T, s *storetest.Opened) *stage {
 	return &stage{open(t, s.Store), s, center.Number}
 }
 
-func stageUUID() hook.UUID {
-	var random [10]byte
-	rand.Read(random[:])
-	return hook.V7(time.Now(), random)
-}
-
 // hears makes a webhook.
 func (s *stage) hears(url string, edits ...func(*hook.Webhook)) *hook.Webhook {
 	s.tb.Helper()
-	w := &hook.Webhook{
-		ID: hook.WebhookID{UUID: stageUUID()}, ContactCenter: s.center, Settings: hook.DefaultSettings(),
-		Secrets: hook.Secrets{Current: hook.NewSecret("0123456789abcdef")}, Enabled: true,
-	}
-	w.Settings.URL = url
-	for _, edit := range edits {
-		edit(w)
-	}
-	made, err := s.opened.CreateWebhook(s.tb.Context(), time.Now(), w, nil)
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	return made
+	return storeWebhook(s.tb, s.store, s.center, append([]func(*hook.Webhook){at(url)}, edits...)...)
 }
 
 // begins creates interactions in a queue, each with its STARTED.
 func (s *stage) begins(media interaction.MediaType, queue string, count int) (ids []hook.InteractionID) {
 	s.tb.Helper()
 	for range count {
-		id := hook.InteractionID{UUID: stageUUID()}
-		draft := &hook.Draft{ID: id, SessionID: hook.SessionID{UUID: stageUUID()}, Media: media, Subtype: interaction.SubtypeInboundNew, Queue: queue}
-		results, err := s.opened.AcceptChanges(s.tb.Context(), s.center, time.Now(), []hook.Change{{Op: hook.OpCreate, ID: id, Draft: draft}}, nil)
-		if err != nil || results[0].Err != nil {
-			s.tb.Fatalf("create: %v %v", err, results)
-		}
-		ids = append(ids, id)
+		d := newDraft(queue, func(d *hook.Draft) { d.Media = media })
+		storeChanges(s.tb, s.store, moment(), creation(d))
+		ids = append(ids, d.ID)
 	}
 	return ids
 }
@@ -70,22 +47,11 @@ func (s *stage) begins(media interaction.MediaType, queue string, count int) (id
 // attempts makes one attempt of everything that is due at a webhook; next is when it is tried again, the zero time is never.
 func (s *stage) attempts(w *hook.Webhook, failure hook.Failure, next time.Time) {
 	s.tb.Helper()
-	now := time.Now()
-	claimed, err := s.opened.Claim(s.tb.Context(), now, w.Number, 100)
-	if err != nil {
-		s.tb.Fatal(err)
+	a := hook.Attempt{Duration: time.Millisecond, Failure: failure, Events: 1}
+	if failure == hook.FailureStatus {
+		a.Status, a.Response = 503, []byte("<script>alert(1)</script>")
 	}
-	var outcomes []hook.Outcome
-	for _, d := range claimed {
-		a := hook.Attempt{Number: d.Attempts + 1, StartedAt: now, Duration: time.Millisecond, Failure: failure, Events: 1}
-		if failure == hook.FailureStatus {
-			a.Status, a.Response = 503, []byte("<script>alert(1)</script>")
-		}
-		outcomes = append(outcomes, hook.Outcome{Delivery: d, Attempt: a, Next: next})
-	}
-	if _, err := s.opened.Record(s.tb.Context(), now, outcomes); err != nil {
-		s.tb.Fatal(err)
-	}
+	storeAttempts(s.tb, s.store, time.Now(), w, a, next)
 }
 
 // disableKeys disables all keys of the contact centre.
@@ -138,12 +104,7 @@ func (s *stage) floods(count int) {
 	s.tb.Helper()
 	changes := make([]hook.Change, count)
 	for i := range changes {
-		id := hook.InteractionID{UUID: stageUUID()}
-		changes[i] = hook.Change{Op: hook.OpCreate, ID: id, Draft: &hook.Draft{
-			ID: id, SessionID: hook.SessionID{UUID: stageUUID()}, Media: interaction.MediaChat, Subtype: interaction.SubtypeInboundNew, Queue: "flood",
-		}}
+		changes[i] = creation(newDraft("flood"))
 	}
-	if _, err := s.opened.AcceptChanges(s.tb.Context(), s.center, time.Now(), changes, nil); err != nil {
-		s.tb.Fatal(err)
-	}
+	storeChanges(s.tb, s.store, moment(), changes...)
 }

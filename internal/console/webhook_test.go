@@ -52,22 +52,6 @@ func with(v url.Values, pairs ...string) url.Values {
 	return changed
 }
 
-// webhookOf makes a webhook of a contact centre in the store.
-func (h *house) webhookOf(center hook.ContactCenterNumber, edits ...func(*hook.Webhook)) *hook.Webhook {
-	h.tb.Helper()
-	w := &hook.Webhook{ContactCenter: center, Settings: hook.DefaultSettings(), Secrets: hook.Secrets{Current: hook.NewSecret("0123456789abcdef")}, Enabled: true}
-	w.ID = hook.WebhookID{UUID: hook.V7(time.Now(), [10]byte([]byte(time.Now().Format("05.0000000"))))}
-	w.Settings.URL = "https://receiver.example/interactions"
-	for _, edit := range edits {
-		edit(w)
-	}
-	made, err := h.store.CreateWebhook(h.tb.Context(), time.Now().UTC().Truncate(time.Millisecond), w, nil)
-	if err != nil {
-		h.tb.Fatal(err)
-	}
-	return made
-}
-
 // actions are those of the audit log about a webhook, the oldest first.
 func (h *house) actions(id string) (list []string) {
 	h.tb.Helper()
