@@ -27,7 +27,7 @@ func TestWebhookHasOneName(t *testing.T) {
 	})
 	b.shows(b.follow(made), http.StatusOK, "Screen pops</a>")
 	for path, says := range map[string]string{
-		"": "Screen pops</a>", "webhooks": "<bdi>Screen pops</bdi>", "webhooks/" + w.ID.String(): "<title>Webhook Screen pops ·",
+		"": "<bdi>Screen pops</bdi></a>", "webhooks": "<bdi>Screen pops</bdi>", "webhooks/" + w.ID.String(): "<title>Webhook Screen pops ·",
 		"deliveries?state=all": "<bdi>Screen pops</bdi></a>", "replays": ">Screen pops<", "replays/new": ">Screen pops, https://crm.example/hook<",
 	} {
 		a := b.get(overviewPath + path)
