@@ -25,9 +25,9 @@ func TestWebhookHasOneName(t *testing.T) {
 	made := b.post("/console/cc/default/replays/new", map[string][]string{
 		"webhook": {w.ID.String()}, "from": {"2026-01-01T00:00"}, "states": {"exhausted"}, "dry": {"yes"},
 	})
-	b.shows(b.follow(made), http.StatusOK, "Screen pops</a>")
+	b.shows(b.follow(made), http.StatusOK, "Screen pops</bdi></a>")
 	for path, says := range map[string]string{
-		"": "<bdi>Screen pops</bdi></a>", "webhooks": "<bdi>Screen pops</bdi>", "webhooks/" + w.ID.String(): "<title>Webhook Screen pops ·",
+		"": "Screen pops</bdi></a>", "webhooks": "<bdi>Screen pops</bdi>", "webhooks/" + w.ID.String(): "<title>Webhook Screen pops ·",
 		"deliveries?state=all": "<bdi>Screen pops</bdi></a>", "replays": ">Screen pops<", "replays/new": ">Screen pops, https://crm.example/hook<",
 	} {
 		a := b.get(overviewPath + path)
