@@ -20,30 +20,30 @@ func TestEventsWalk(t *testing.T) {
 		p.Await(eventsLive)
 		browsertest.Eval[bool](p, `globalThis.same = true`)
 		first := s.chat("support")
-		awaitEvents(p, "STARTED "+first)
+		s.awaitEvents(p, "STARTED "+first)
 
 		p.Click("button", "Pause")
 		second := s.chat("support")
 		p.Await(`document.querySelector("#pause").textContent === "Continue (1 new)"`)
 		s.stop(first)
 		p.Await(`document.querySelector("#pause").textContent === "Continue (2 new)"`)
-		awaitEvents(p, "STARTED "+first)
+		s.awaitEvents(p, "STARTED "+first)
 		s.look(p)
 		p.Click("button", "Continue (2 new)")
-		awaitEvents(p, "FINISHED "+first, "STARTED "+second, "STARTED "+first)
+		s.awaitEvents(p, "FINISHED "+first, "STARTED "+second, "STARTED "+first)
 		third := s.chat("sales")
-		awaitEvents(p, "STARTED "+third, "FINISHED "+first, "STARTED "+second, "STARTED "+first)
+		s.awaitEvents(p, "STARTED "+third, "FINISHED "+first, "STARTED "+second, "STARTED "+first)
 		if !browsertest.Eval[bool](p, `globalThis.same === true`) {
 			t.Error("the page was loaded again")
 		}
 
 		p.Choose("Event", "FINISHED")
 		p.Follow("button", "Filter")
-		awaitEvents(p, "FINISHED "+first)
+		s.awaitEvents(p, "FINISHED "+first)
 		p.Await(eventsLive)
 		s.chat("support") // before what is awaited: were it let through, it would be there by then
 		s.stop(second)
-		awaitEvents(p, "FINISHED "+second, "FINISHED "+first)
+		s.awaitEvents(p, "FINISHED "+second, "FINISHED "+first)
 		s.look(p)
 		p.Follow("link", second)
 		if got := p.Path(); !strings.HasSuffix(got, "/interactions/"+second) {
@@ -56,7 +56,8 @@ func TestEventsWalk(t *testing.T) {
 const eventsLive = `document.querySelector("#events-state").textContent === "Live"`
 
 // awaitEvents waits until the page shows these events and no others, newest first.
-func awaitEvents(p *browsertest.Page, events ...string) {
+func (s *server) awaitEvents(p *browsertest.Page, events ...string) {
+	s.t.Helper()
 	p.Await(fmt.Sprintf(`Array.from(document.querySelectorAll("[data-events] tbody tr"), row =>
 		["Event", "Interaction"].map(of => row.querySelector("[data-label=" + of + "]").textContent.trim()).join(" ")).join() === %q`, strings.Join(events, ",")))
 }
