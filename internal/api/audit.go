@@ -76,7 +76,7 @@ func rowListAudit() row {
 func (s *Server) listAudit(ctx context.Context, in *listAuditInput) (*answer, error) {
 	center := in.center
 	if in.Scope == scopeServer {
-		if !installationAdmin(&in.by) {
+		if !in.by.Administers() {
 			return nil, newProblem(http.StatusForbidden, "the scope server is for an admin key, or a token with the contact centre * and the permission admin")
 		}
 		center = hook.ContactCenter{Number: serverCenter}

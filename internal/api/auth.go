@@ -112,7 +112,7 @@ func singular(h http.Header) error {
 // refuses is why a caller may not call the route in any contact centre, or nothing.
 func (r *row) refuses(by *hook.Caller) error {
 	switch {
-	case r.access == forInstallation && !installationAdmin(by):
+	case r.access == forInstallation && !by.Administers():
 		return newProblem(http.StatusForbidden, "this is for an admin key, or a token with the contact centre * and the permission admin")
 	case !by.Permits(r.permission()):
 		return newProblem(http.StatusForbidden, "the key or token lacks the permission "+string(r.needs))
@@ -120,9 +120,6 @@ func (r *row) refuses(by *hook.Caller) error {
 		return nil
 	}
 }
-
-// installationAdmin reports whether a caller may administer the installation.
-func installationAdmin(by *hook.Caller) bool { return by.Center == 0 && by.May(hook.PermitAdmin) }
 
 // caller finds who makes a request. A right key is let in by what is in memory, whatever else came from its address; only a text that is
 // not known there is limited, and looked for in the database. A text that has the form of a token is one, where an issuer is configured.

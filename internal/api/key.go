@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -72,7 +70,7 @@ func (s *Server) showKey(k *hook.Key) Key {
 // scope is which keys the caller may see and change: those of the contact centre, and for who administers the installation admin keys
 // too.
 func (c *call) scope() store.KeyScope {
-	return store.KeyScope{Center: c.center.Number, Admin: installationAdmin(&c.by)}
+	return store.KeyScope{Center: c.center.Number, Admin: c.by.Administers()}
 }
 
 // KeyDraft is the body of a creation.
@@ -192,19 +190,14 @@ func rowCreateKey() row {
 }
 
 func (s *Server) createKey(ctx context.Context, in *createKeyInput) (*answer, error) {
-	if in.key.Admin() && !installationAdmin(&in.by) {
+	if in.key.Admin() && !in.by.Administers() {
 		return nil, newProblem(http.StatusForbidden, "only an admin key, or a token with the contact centre * and the permission admin, can make an admin key")
 	}
-	id, err := s.newID(in.now)
+	id, text, err := hook.MakeKeyText(s.random, in.now)
 	if err != nil {
 		return nil, err
 	}
-	var secret [hook.KeySecretBytes]byte
-	if _, err := io.ReadFull(s.random, secret[:]); err != nil {
-		return nil, fmt.Errorf("read randomness: %w", err)
-	}
-	in.key.ID.UUID = id
-	text := hook.NewKeyText(in.key.ID, secret)
+	in.key.ID = id
 	created := func(k hook.Key) (*answer, error) {
 		shown := s.showKey(&k)
 		shown.Key = text
@@ -233,7 +226,7 @@ func rowListKeys() row {
 func (s *Server) listKeys(_ context.Context, in *listKeysInput) (*answer, error) {
 	center := in.center.Number
 	if in.Scope == KeyScope(scopeServer) {
-		if !installationAdmin(&in.by) {
+		if !in.by.Administers() {
 			return nil, newProblem(http.StatusForbidden, "the scope server is for an admin key, or a token with the contact centre * and the permission admin")
 		}
 		center = serverCenter

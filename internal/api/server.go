@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -214,11 +213,7 @@ func (s *Server) now() time.Time { return s.clock().UTC().Truncate(time.Millisec
 
 // newID makes a time-ordered identifier.
 func (s *Server) newID(now time.Time) (hook.UUID, error) {
-	var random [10]byte
-	if _, err := io.ReadFull(s.random, random[:]); err != nil {
-		return hook.UUID{}, fmt.Errorf("read randomness: %w", err)
-	}
-	return hook.V7(now, random), nil
+	return hook.ReadV7(s.random, now)
 }
 
 func (s *Server) registry() huma.Registry { return s.huma.OpenAPI().Components.Schemas }

@@ -34,7 +34,7 @@ type auditRow struct {
 func (s *Server) showAudit(c *call) (answer, error) {
 	q := newListQuery(c.r.Form)
 	page := &auditPage{
-		Server:  q.text("scope") == scopeServer && c.installation(),
+		Server:  q.text("scope") == scopeServer && c.by.Administers(),
 		Subject: q.text("subject"), Action: q.text("action"), Actor: q.text("actor"), From: q.text("from"), To: q.text("to"), Faults: q.faults,
 	}
 	f := store.AuditFilter{Subject: page.Subject, Action: page.Action, Actor: page.Actor, From: q.time("from"), To: q.time("to")}

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -59,11 +58,7 @@ func (c *call) newID() (string, error) {
 
 // newUUID makes a time-ordered identifier.
 func (s *Server) newUUID(now time.Time) (hook.UUID, error) {
-	var random [10]byte
-	if _, err := s.options.Random.Read(random[:]); err != nil {
-		return hook.UUID{}, fmt.Errorf("read randomness: %w", err)
-	}
-	return hook.V7(now, random), nil
+	return hook.ReadV7(s.options.Random, now)
 }
 
 // SignedIn reports whether somebody is signed in.
@@ -76,7 +71,7 @@ func (f frame) Once() string { return f.once() }
 func (f frame) May(p hook.Permission) bool { return f.By.Permits(p) }
 
 // Installation reports whether who looks may administer the installation.
-func (f frame) Installation() bool { return f.By.Center == 0 && f.By.May(hook.PermitAdmin) }
+func (f frame) Installation() bool { return f.By.Administers() }
 
 // URL returns the path of a page of the contact centre.
 func (f frame) URL(parts ...string) string { return centerPath(f.Center.ID, parts...) }

@@ -2,8 +2,6 @@ package console
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -52,11 +50,8 @@ type expiryChoice struct{ Value, Text string }
 
 // keyScope is which keys the caller may see and change: those of the contact centre, and for who administers the installation admin keys too.
 func (c *call) keyScope() store.KeyScope {
-	return store.KeyScope{Center: c.center.Number, Admin: c.installation()}
+	return store.KeyScope{Center: c.center.Number, Admin: c.by.Administers()}
 }
-
-// installation reports whether the caller may administer the installation.
-func (c *call) installation() bool { return c.by.Center == 0 && c.by.May(hook.PermitAdmin) }
 
 func (c *call) keyRow(k hook.Key) keyRow {
 	row := keyRow{Key: k}
@@ -68,7 +63,7 @@ func (c *call) keyRow(k hook.Key) keyRow {
 
 // showKeys lists the keys of the contact centre, or the admin keys.
 func (s *Server) showKeys(c *call) (answer, error) {
-	page := &keysPage{frame: c.frame("Keys"), Server: c.r.FormValue("scope") == scopeServer && c.installation()}
+	page := &keysPage{frame: c.frame("Keys"), Server: c.r.FormValue("scope") == scopeServer && c.by.Administers()}
 	center := c.center.Number
 	if page.Server {
 		center = 0
@@ -96,7 +91,7 @@ func (s *Server) createKey(c *call) (answer, error) {
 	page := &keyPage{New: true, ExpiresIn: form.Get("expiresIn")}
 	k := hook.Key{Center: c.center.Number, Name: strings.TrimSpace(form.Get("name")), Enabled: true}
 	if form.Get("admin") != "" {
-		if !c.installation() {
+		if !c.by.Administers() {
 			return answer{}, &permissionError{"an admin of the installation"}
 		}
 		k.Center, k.Permissions = 0, []hook.Permission{hook.PermitAdmin}
@@ -125,16 +120,11 @@ func (s *Server) makeKey(c *call, k hook.Key) (hook.Key, string, error) {
 	if err := k.Validate("", c.now, &hook.Key{}); err != nil {
 		return hook.Key{}, "", err
 	}
-	id, err := s.newUUID(c.now)
+	id, text, err := hook.MakeKeyText(s.options.Random, c.now)
 	if err != nil {
 		return hook.Key{}, "", err
 	}
-	var secret [hook.KeySecretBytes]byte
-	if _, err := io.ReadFull(s.options.Random, secret[:]); err != nil {
-		return hook.Key{}, "", fmt.Errorf("read randomness: %w", err)
-	}
-	k.ID.UUID = id
-	text := hook.NewKeyText(k.ID, secret)
+	k.ID = id
 	made, err := s.options.Store.CreateKey(c.ctx(), c.now, k, hook.ProofOf(text).Hash, once(c, func(k hook.Key) string { return c.url("keys", k.ID.String()) }))
 	return made, text, err
 }

@@ -148,7 +148,7 @@ func (c *call) admit(r *row) error {
 	}
 	c.center = center
 	switch {
-	case r.access == forInstallation && (c.by.Center != 0 || !c.by.May(hook.PermitAdmin)):
+	case r.access == forInstallation && !c.by.Administers():
 		return &permissionError{"an admin of the installation"}
 	case r.needs != "" && !c.by.Permits(r.needs):
 		return &permissionError{"the permission " + string(r.needs)}

@@ -62,7 +62,7 @@ func (s *Server) settingsPage(c *call) (*settingsPage, error) {
 	}
 	c.center = center
 	page := &settingsPage{frame: c.frame("Settings"), Name: center.Name, Kept: s.keptFields(center)}
-	if c.installation() {
+	if c.by.Administers() {
 		found := s.options.Store.MasterKeys()
 		page.Master = &found
 	}

@@ -157,7 +157,7 @@ func judge(s *situation) verdict {
 			count(s.failed) + " attempts failed in the last " + s.spanWords + ".",
 		}
 	case s.retried: // since they were counted
-		return verdict{"warn", "Almost: deliveries wait for another attempt.", count(s.failed) + " attempts failed in the last " + s.spanWords + "."}
+		return verdict{badgeWarn, "Almost: deliveries wait for another attempt.", count(s.failed) + " attempts failed in the last " + s.spanWords + "."}
 	case open.Pending > 0:
 		return verdict{badgeGood, "Everything is delivered in time.", deliveries(open.Pending) + " " + areOf(open.Pending) + " on the way."}
 	default:
@@ -212,10 +212,7 @@ func (s *situation) openText() string {
 
 // deliveries counts deliveries.
 func deliveries(n int64) string {
-	if n == 1 {
-		return "1 delivery"
-	}
-	return count(n) + " deliveries"
+	return nounOf(n, "delivery", "deliveries")
 }
 
 func wereOf(n int64) string {

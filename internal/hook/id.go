@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math"
 	"strings"
 	"time"
@@ -47,6 +48,15 @@ func V7(at time.Time, random [10]byte) UUID {
 	u[6] = u[6]&0x0f | 0x70
 	u[8] = u[8]&0x3f | 0x80
 	return u
+}
+
+// ReadV7 makes a time-ordered UUID with randomness that it reads.
+func ReadV7(random io.Reader, at time.Time) (UUID, error) {
+	var b [10]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return UUID{}, fmt.Errorf("read randomness: %w", err)
+	}
+	return V7(at, b), nil
 }
 
 func putMilli(u *UUID, milli int64) {

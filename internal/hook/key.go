@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -73,6 +74,18 @@ func (e *KeyEndedError) Error() string {
 func NewKeyText(id KeyID, secret [KeySecretBytes]byte) string {
 	coded := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(secret[:])
 	return KeyPrefix + hex.EncodeToString(id.UUID[:]) + "_" + strings.ToLower(coded)
+}
+
+// MakeKeyText makes the id and the text of a new key with randomness that it reads.
+func MakeKeyText(random io.Reader, now time.Time) (id KeyID, text string, err error) {
+	if id.UUID, err = ReadV7(random, now); err != nil {
+		return id, "", err
+	}
+	var secret [KeySecretBytes]byte
+	if _, err := io.ReadFull(random, secret[:]); err != nil {
+		return id, "", fmt.Errorf("read randomness: %w", err)
+	}
+	return id, NewKeyText(id, secret), nil
 }
 
 // KeyProof is what a store needs of a text that somebody shows as a key.

@@ -44,6 +44,9 @@ func (c *Caller) May(p Permission) bool {
 	return slices.Contains(c.Permissions, p) || slices.Contains(c.Permissions, PermitAdmin)
 }
 
+// Administers reports whether the caller may administer the installation.
+func (c *Caller) Administers() bool { return c.Center == 0 && c.May(PermitAdmin) }
+
 // Permits reports whether the caller may do something that needs a permission. What reads interactions of every media type is also for those
 // who may read one: they are shown no others.
 func (c *Caller) Permits(needs Permission) bool {
